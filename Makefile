@@ -1,0 +1,49 @@
+# make build test lint fuzz bench golden is all that CI runs.
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X nodepush/agent.Version=$(VERSION)
+FUZZTIME ?= 5s
+PKGS     := $(shell go list ./... | grep -v /e2e)
+
+.PHONY: all build demo test test-unit test-e2e lint fuzz bench golden clean
+
+all: build
+
+build: ## the static binary ./nodepush
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o nodepush .
+
+demo: build ## the main job against an embedded receiver; Ctrl-C ends it
+	./nodepush demo
+
+test: ## everything; the end-to-end tests install Prometheus' Debian packages when they are missing
+	go test ./...
+
+test-unit: ## without the end-to-end tests
+	go test $(PKGS)
+
+test-race:
+	go test -race $(PKGS)
+
+test-e2e:
+	go test -v ./e2e
+
+lint: ## vet, staticcheck; the import arrows are a test (arch_test.go)
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@set -e; for pkg in $(PKGS); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+bench: ## one table: this agent beside node_exporter + vmagent, into the same sink
+	go test ./e2e -run '^$$' -bench SideBySide -benchtime 1x -timeout 20m
+
+golden: ## rewrite the recorded output and the generated documentation; review the diff
+	go test ./collector ./agent -update
+
+clean:
+	rm -f nodepush

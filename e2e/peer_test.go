@@ -1,0 +1,154 @@
+package e2e
+
+import (
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+)
+
+// promtool exits with 3 when it would like other names than node_exporter's
+// and with 1 when it cannot parse.
+func TestPromtoolReadsOnce(t *testing.T) {
+	t.Parallel()
+	promtool := need(t, "promtool", "prometheus")
+	out, err := exec.Command(binary, "once").Output()
+	if err != nil {
+		t.Fatalf("nodepush once: %v", err)
+	}
+	check := exec.Command(promtool, "check", "metrics")
+	check.Stdin = strings.NewReader(string(out))
+	said, err := check.CombinedOutput()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() != 3 || err != nil && exit == nil {
+		t.Errorf("promtool check metrics: %v\n%s", err, said)
+	}
+	t.Logf("promtool check metrics: exit %d, %d lines of advice", check.ProcessState.ExitCode(), strings.Count(string(said), "\n"))
+}
+
+// subjects are the collectors that nodepush and Debian's node_exporter 1.5 share.
+var subjects = []string{"cpu", "meminfo", "loadavg", "diskstats", "filesystem", "netdev", "uname", "time"}
+
+// differences from node_exporter 1.5 that are meant, each with its reason.
+var differences = map[string]string{
+	"node_exporter_build_info": "nodepush's own version",
+}
+
+// Debian's node_exporter reads before and after `nodepush once`: no family and
+// no series of it may be missing, no type may differ, and each value must lie
+// between the two readings.
+func TestNodeExporterAgrees(t *testing.T) {
+	t.Parallel()
+	addr := freePort(t)
+	args := []string{"--web.listen-address=" + addr, "--collector.disable-defaults", "--web.disable-exporter-metrics"}
+	for _, subject := range subjects {
+		args = append(args, "--collector."+subject)
+	}
+	start(t, need(t, "prometheus-node-exporter", "prometheus-node-exporter"), args...)
+	ready(t, "http://"+addr+"/metrics")
+
+	before := families(t, fetch(t, "http://"+addr+"/metrics"))
+	out, err := exec.Command(binary, "once", "--collectors="+strings.Join(subjects, ",")).Output()
+	if err != nil {
+		t.Fatalf("nodepush once: %v", err)
+	}
+	after := families(t, fetch(t, "http://"+addr+"/metrics"))
+	ours := families(t, out)
+
+	compared := 0
+	for name, theirs := range before {
+		if differences[name] != "" || !strings.HasPrefix(name, "node_") || strings.HasPrefix(name, "node_scrape_") {
+			continue
+		}
+		mine, ok := ours[name]
+		if !ok {
+			t.Errorf("family %s is missing", name)
+			continue
+		}
+		if mine.GetType() != theirs.GetType() {
+			t.Errorf("%s is a %s, node_exporter's a %s", name, mine.GetType(), theirs.GetType())
+		}
+		first, last, values := values(t, theirs), values(t, after[name]), values(t, mine)
+		for series, low := range first {
+			got, ok := find(values, series)
+			if !ok {
+				t.Errorf("series %s is missing", series)
+				continue
+			}
+			compared++
+			if high := last[series]; got < min(low, high)-slack(low) || got > max(low, high)+slack(high) {
+				t.Errorf("%s = %v, node_exporter had %v before and %v after", series, got, low, high)
+			}
+		}
+	}
+	if compared < 100 {
+		t.Errorf("only %d series compared", compared)
+	}
+	t.Logf("%d series of node_exporter %v compared", compared, subjects)
+}
+
+// find looks series up; labels that are newer than node_exporter 1.5 are ignored.
+func find(values map[string]float64, series string) (float64, bool) {
+	if v, ok := values[series]; ok {
+		return v, true
+	}
+	for name, v := range values {
+		name = strings.NewReplacer(`device_error="", `, "", `device_error="",`, "").Replace(name)
+		if name == series {
+			return v, true
+		}
+	}
+	return 0, false
+}
+
+// slack is how far a gauge may have strayed between the two readings: memory
+// and free space go up and down.
+func slack(v float64) float64 { return max(0.05, math.Abs(v)*0.02) }
+
+func fetch(t testing.TB, url string) []byte {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s %v", url, res.Status, err)
+	}
+	return body
+}
+
+func families(t testing.TB, text []byte) map[string]*dto.MetricFamily {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	found, err := parser.TextToMetricFamilies(strings.NewReader(string(text)))
+	if err != nil {
+		t.Fatalf("parse the text format: %v", err)
+	}
+	return found
+}
+
+func values(t testing.TB, family *dto.MetricFamily) map[string]float64 {
+	t.Helper()
+	vector, err := expfmt.ExtractSamples(&expfmt.DecodeOptions{Timestamp: model.Now()}, family)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[string]float64, len(vector))
+	for _, sample := range vector {
+		labels := make(map[string]string, len(sample.Metric))
+		for name, value := range sample.Metric {
+			labels[string(name)] = string(value)
+		}
+		found[key(labels)] = float64(sample.Value)
+	}
+	return found
+}
