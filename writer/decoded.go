@@ -15,6 +15,7 @@ type dictionary struct {
 	source string
 	bootID [16]byte
 	series []series
+	holes  bool // some series has no desc and no labels: the frame that names it was lost
 }
 
 // bitmap is a set of series ids.
@@ -30,6 +31,7 @@ type decoded struct {
 	mono    int64 // CLOCK_BOOTTIME, ms
 	present bitmap
 	count   int       // series present
+	lost    int       // further samples that the frame has, of series whose names were lost
 	values  []float64 // by id; defined where present
 	ext     map[int]*metric.Ext
 	gone    []int // ids present in the collection before this one of the same source and absent here: stale now

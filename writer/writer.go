@@ -1,16 +1,31 @@
 // Package writer is a durable, ordered, at-least-once pipe from collections to
 // each receiver.
+//
+//	                                                      ┌─▶ sender ─▶ receiver
+//	Append ─▶ encoder ─▶ frames ─▶ wal.Log ─▶ wal.Reader ─┤
+//	                                  ▲                   └─▶ sender ─▶ receiver
+//	                                  └── wal.Cursor ◀────── one for each: what it answered for
+//
+// A sender reads the log by itself, so that none waits for another and Append
+// waits for none. Collections become requests after the log, since a frame
+// outlives the protocol; they are acknowledged after the answer.
 package writer
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"iter"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/common/config"
 	"github.com/prometheus/prometheus/model/relabel"
 
 	"nodepush/metric"
+	"nodepush/writer/wal"
 )
 
 // Receiver configures one remote-write receiver (configuration block remote_write).
@@ -29,6 +44,23 @@ type Receiver struct {
 	DropOnEndpointError bool // on_endpoint_error: drop
 }
 
+// defaultMaxSize is the size of the log where none is given.
+const defaultMaxSize = 256 << 20
+
+// withDefaults fills in the durations that cannot be zero.
+func (r Receiver) withDefaults() Receiver {
+	fill := func(d *time.Duration, standard time.Duration) {
+		if *d <= 0 {
+			*d = standard
+		}
+	}
+	fill(&r.Timeout, 30*time.Second)
+	fill(&r.BatchSendDeadline, 5*time.Second)
+	fill(&r.MinBackoff, 500*time.Millisecond)
+	fill(&r.MaxBackoff, 30*time.Second)
+	return r
+}
+
 // Config configures the pipe.
 type Config struct {
 	Dir          string        // wal.dir
@@ -45,12 +77,122 @@ type Task struct {
 	Run  func(ctx context.Context) error
 }
 
-type Writer struct{}
+// Writer is an open pipe. Append is one goroutine's at a time, Collect and
+// Drain may be called from any.
+type Writer struct {
+	log     *wal.Log
+	encoder *encoder
+	senders []*sender
+	refused refusals
 
-func Open(c Config, log *slog.Logger) (*Writer, error)              { panic("skeleton") }
-func (w *Writer) Append(c *metric.Collection, next time.Time) error { panic("skeleton") }
-func (w *Writer) Tasks() []Task                                     { panic("skeleton") }
-func (w *Writer) Drain()                                            { panic("skeleton") }
-func (w *Writer) Close() error                                      { panic("skeleton") }
-func (w *Writer) Descs() []*metric.Desc                             { panic("skeleton") }
-func (w *Writer) Collect(now time.Time, dst *metric.Buffer)         { panic("skeleton") }
+	due      atomic.Pointer[time.Time] // when the next collection of any source is due
+	draining chan struct{}
+	drain    sync.Once
+}
+
+// Open opens the log and a position in it for each receiver. It starts
+// nothing and needs no network: errors are about the configuration, or about
+// a log that another process uses.
+func Open(c Config, log *slog.Logger) (*Writer, error) {
+	return open(c, log, systemClock())
+}
+
+func open(c Config, log *slog.Logger, clock clock) (*Writer, error) {
+	if c.MaxSize == 0 {
+		c.MaxSize = defaultMaxSize
+	}
+	w := &Writer{draining: make(chan struct{})}
+	senders, err := newSenders(c, log, clock)
+	if err != nil {
+		return nil, err
+	}
+	w.log, err = wal.Open(c.Dir, wal.Options{
+		MaxSize: c.MaxSize, MaxAge: c.MaxAge, SyncInterval: c.SyncInterval, Logger: log, OnEvict: w.evicted,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range senders {
+		s.due, s.draining = &w.due, w.draining
+		if err := s.attach(w.log); err != nil {
+			return nil, errors.Join(err, w.log.Close())
+		}
+	}
+	w.senders, w.encoder = senders, newEncoder(w.log, c.MaxSize, restore(w.log))
+	return w, nil
+}
+
+// newSenders checks the receivers, all of them before it fails.
+func newSenders(c Config, log *slog.Logger, clock clock) (senders []*sender, err error) {
+	seen := make(map[string]bool)
+	for _, r := range c.Receivers {
+		s, problem := newSender(r.withDefaults(), c.Version, log, clock)
+		switch {
+		case problem != nil:
+			err = errors.Join(err, fmt.Errorf("receiver %s: %w", r.Name, problem))
+		case r.Name == "" || seen[r.Name]:
+			err = errors.Join(err, fmt.Errorf("receiver %q: each receiver needs a name of its own", r.Name))
+		}
+		seen[r.Name] = true
+		senders = append(senders, s)
+	}
+	return senders, err
+}
+
+// Append writes a collection to the log. next is when the earliest next
+// collection of any source is due: a sender waits for it if that is soon.
+// After an error the collection is lost; the error says why.
+func (w *Writer) Append(c *metric.Collection, next time.Time) error {
+	w.due.Store(&next) // before the senders wake
+	failed := 0
+	err := w.encoder.append(c)
+	if err != nil {
+		failed = len(c.Samples)
+	}
+	w.refused.note(w.encoder.drops, failed)
+	return err
+}
+
+// Tasks returns what has to run: the log's housekeeping and each receiver.
+func (w *Writer) Tasks() []Task {
+	tasks := []Task{{"wal", w.log.Run}}
+	for _, s := range w.senders {
+		tasks = append(tasks, Task{"receiver " + s.Name, s.run})
+	}
+	return tasks
+}
+
+// Drain says that no more appends follow. A receiver that is neither backing
+// off nor held gets what is pending, or the beginning of a backlog; then its
+// task returns.
+func (w *Writer) Drain() { w.drain.Do(func() { close(w.draining) }) }
+
+// Close notes a clean stop and closes the log. The tasks must have returned.
+func (w *Writer) Close() error {
+	var errs []error
+	for _, s := range w.senders {
+		errs = append(errs, s.close())
+	}
+	return errors.Join(append(errs, w.log.Close())...)
+}
+
+// evicted counts what a receiver loses with a segment that had to go. What its
+// sender has read already is in its memory and will be sent.
+func (w *Writer) evicted(name string, reason wal.Reason, frames iter.Seq[wal.Frame]) {
+	for _, s := range w.senders {
+		if s.Name != name {
+			continue
+		}
+		samples := 0
+		for f := range frames {
+			if !f.Acked && !s.stats.inHand(f.Seq) {
+				samples += countSamples(f)
+			}
+		}
+		why := dropWALFull
+		if reason == wal.EvictAge {
+			why = dropMaxAge
+		}
+		s.stats.drop(why, samples)
+	}
+}

@@ -1,0 +1,215 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"nodepush/writer"
+)
+
+// run is the service: one life after another until a signal ends it. It
+// returns nil after SIGTERM and SIGINT; a second one of these ends the process
+// with status 1 at once.
+func (a *agent) run(c *Config, signals <-chan os.Signal) error {
+	var previous *Config
+	for c != nil {
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- a.live(ctx, c) }()
+		next, err := a.attend(signals, stop, ended)
+		stop()
+		switch {
+		case err == nil:
+			previous, c = c, next
+		case errors.Is(err, errStart) && previous != nil:
+			a.log.Error("new configuration cannot run; the old one goes on", "err", err)
+			a.counts.loaded(false, time.Now())
+			previous, c = nil, previous
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// attend obeys signals until a life has ended. It returns the configuration
+// to go on with, or nil to stop.
+func (a *agent) attend(signals <-chan os.Signal, stop func(), ended <-chan error) (next *Config, err error) {
+	stopping := false
+	for {
+		select {
+		case err := <-ended:
+			if !stopping && next == nil {
+				return nil, err
+			}
+			return a.leave(next, err)
+		case s := <-signals:
+			switch {
+			case s == syscall.SIGHUP && !stopping && next == nil:
+				if next = a.reload(); next != nil {
+					stop()
+				}
+			case s == syscall.SIGHUP:
+				a.log.Info("signal is ignored while stopping", "signal", s)
+			case stopping:
+				a.log.Warn("second signal; leaving at once", "signal", s)
+				a.exit(1)
+			default:
+				a.log.Info("stopping", "signal", s)
+				stopping, next = true, nil
+				stop()
+			}
+		}
+	}
+}
+
+// leave decides what the error of a life that was told to end means: nothing
+// when the process ends anyway, for the log has what it has; but a new life
+// cannot open what the old one holds.
+func (a *agent) leave(next *Config, err error) (*Config, error) {
+	if err == nil {
+		return next, nil
+	}
+	if next != nil && errors.Is(err, errStuck) {
+		return nil, err
+	}
+	a.log.Error("stop", "err", err)
+	return next, nil
+}
+
+// reload reads the configuration again. It returns nil, with every problem in
+// the log, when the old one has to go on.
+func (a *agent) reload() *Config {
+	c, warnings, err := a.load()
+	logProblems(a.log, warnings, err)
+	a.counts.loaded(err == nil, time.Now())
+	if err != nil {
+		a.log.Error("configuration is not reloaded; the old one goes on")
+		return nil
+	}
+	a.log.Info("configuration is reloaded")
+	return c
+}
+
+// logProblems logs what reading a configuration brought up, a line each.
+func logProblems(log *slog.Logger, warnings []Warning, err error) {
+	for _, w := range warnings {
+		log.Warn("configuration", "warning", w.String())
+	}
+	for _, err := range flatten(err) {
+		log.Error("configuration", "err", err)
+	}
+}
+
+var (
+	errStart   = errors.New("start")                                        // a life could not begin
+	errStuck   = errors.New("the log or a sender hangs and is left behind") // a life has not ended
+	errTimeout = errors.New("shutdown timeout is over")
+)
+
+// How long a stop waits for what does not come back by itself.
+const (
+	hungWait  = time.Second     // for collectors that are late; one that hangs in the kernel does not return
+	stuckWait = 2 * time.Second // for the rest, after the shutdown timeout has cancelled it
+)
+
+// live runs one configuration until ctx ends or a sender fails. It is a whole
+// life in order: open, start, wait, stop the rounds, stop the collectors, stop
+// the senders, close.
+func (a *agent) live(ctx context.Context, c *Config) error {
+	w, sources, err := a.prepare(c)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errStart, err)
+	}
+	hard, cancel := context.WithCancelCause(context.Background()) // ends everything at once
+	defer cancel(nil)
+	stop, stopRounds := context.WithCancel(hard)
+	defer stopRounds()
+	var senders, workers, rounds group
+	failed := make(chan error, 1)
+	for _, t := range w.Tasks() {
+		senders.Go(t.Name, func() { runTask(hard, t, failed) })
+	}
+	for _, s := range sources {
+		for _, k := range s.workers {
+			workers.Go(k.collector.Name(), func() { k.run(s.done) })
+		}
+		rounds.Go(s.metric.Name, func() { s.run(stop, hard) })
+	}
+	a.log.Info("running", "instance", label(sources[0].metric, "instance"), "collectors", len(c.Collectors),
+		"interval", c.Interval, "receivers", len(c.Writer.Receivers), "wal", c.Writer.Dir)
+
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	soon := time.AfterFunc(c.ShutdownTimeout, func() { cancel(errTimeout) })
+	defer soon.Stop()
+	last, ended := context.WithTimeout(context.Background(), c.ShutdownTimeout+stuckWait)
+	defer ended()
+
+	stopRounds()
+	if left := rounds.join(last); len(left) > 0 { // a round ends at its deadline, or with hard
+		return errors.Join(err, fmt.Errorf("%w: rounds of %s", errStuck, strings.Join(left, ", ")))
+	}
+	a.dismiss(hard, sources, &workers)
+	w.Drain()
+	if left := senders.join(hard); len(left) > 0 {
+		a.log.Warn("shutdown timeout is over; what is unsent stays in the log and is sent after the next start",
+			append([]any{"timeout", c.ShutdownTimeout, "senders", strings.Join(left, ",")}, backlog(w)...)...)
+	}
+	cancel(nil)
+	if left := senders.join(last); len(left) > 0 {
+		return errors.Join(err, fmt.Errorf("%w: %s", errStuck, strings.Join(left, ", ")))
+	}
+	return errors.Join(err, w.Close())
+}
+
+// prepare opens the log and makes the sources, and leaves nothing open when
+// either fails. Nothing runs yet.
+func (a *agent) prepare(c *Config) (pipe, []*source, error) {
+	c.Writer.Version = a.build.version
+	w, err := a.open(c.Writer, a.log)
+	if err != nil {
+		return nil, nil, err
+	}
+	sources, err := a.sources(c, newSelf(a.build, a.counts, w.Collect, a.log))
+	if err != nil {
+		return nil, nil, errors.Join(err, w.Close())
+	}
+	shareLog(sources, w, a.log)
+	return w, sources, nil
+}
+
+// dismiss ends the workers. Those that hang are named and left behind.
+func (a *agent) dismiss(hard context.Context, sources []*source, workers *group) {
+	for _, s := range sources {
+		for _, k := range s.workers {
+			close(k.tasks)
+		}
+	}
+	ctx, cancel := context.WithTimeout(hard, hungWait)
+	defer cancel()
+	if left := workers.join(ctx); len(left) > 0 {
+		a.log.Warn("collectors hang and are left behind", "collectors", strings.Join(left, ","))
+	}
+}
+
+// runTask runs a task of the writer. One that ends with an error before it was
+// told to has found a fault that a restart may cure.
+func runTask(ctx context.Context, t writer.Task, failed chan<- error) {
+	err := t.Run(ctx)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	select {
+	case failed <- fmt.Errorf("%s: %w", t.Name, err):
+	default: // the first one is enough
+	}
+}

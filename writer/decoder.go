@@ -1,0 +1,309 @@
+package writer
+
+import (
+	"fmt"
+	"slices"
+
+	"nodepush/metric"
+	"nodepush/writer/wal"
+)
+
+// decoder reads the frames of a log, in their order, back into collections.
+// It may begin anywhere and survives any gap: what depends on a lost frame is
+// an error or counted as lost, and nothing is taken for what it is not. It is
+// used by one goroutine.
+type decoder struct {
+	segment uint64
+	sources map[int]*decoderSource // by number
+	free    []*decoded
+	pack    packer
+	data    dataReader
+}
+
+// decoderSource is what the frames of the segment have said of one source so far.
+type decoderSource struct {
+	dict   *dictionary
+	rolled int
+	sets   [][]metric.Label // nil where lost
+	descs  []*metric.Desc   // nil where lost
+	prev   bitmap           // presence of the collection before
+	whole  keyframe         // the last whole one, valid when wholes
+	key    keyframe         // the last one or step, valid when keyed
+	wholes bool
+	keyed  bool
+}
+
+// Limits on what one segment may say of one source, against payloads that no
+// encoder wrote: they are small and name much.
+const (
+	maxHeadLabels = 4 * headLabels // that the series of one head frame have together
+	maxNames      = 1 << 20        // label sets; descriptions
+)
+
+func newDecoder() *decoder { return &decoder{sources: make(map[int]*decoderSource)} }
+
+// decode reads the next frame. It returns nil and no error for a head. The
+// result is the caller's until it is released; its dictionary and histograms
+// stay valid even then. Every error is errDamaged: the frame's samples
+// (countSamples) are lost, and the next frame can be read as usual.
+func (d *decoder) decode(f wal.Frame) (c *decoded, err error) {
+	if f.Segment != d.segment {
+		d.segment = f.Segment
+		clear(d.sources)
+	}
+	switch f.Kind {
+	case wal.Head:
+		err = d.decodeHead(f.Payload)
+	case wal.Key, wal.Data:
+		c, err = d.decodeRound(f)
+	default:
+		err = damaged("unknown kind %d", f.Kind)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("frame %d: %w", f.Seq, err)
+	}
+	return c, nil
+}
+
+// release takes back what decode returned.
+func (d *decoder) release(c *decoded) {
+	c.dict, c.ext = nil, nil
+	d.free = append(d.free, c)
+}
+
+func (d *decoder) fresh() *decoded {
+	if n := len(d.free); n > 0 {
+		c := d.free[n-1]
+		d.free = d.free[:n-1]
+		return c
+	}
+	return new(decoded)
+}
+
+// decodeRound reads a key or data frame.
+func (d *decoder) decodeRound(f wal.Frame) (*decoded, error) {
+	h, body, err := parseFrameHeader(f.Payload)
+	if err != nil {
+		return nil, err
+	}
+	s := d.sources[h.source]
+	if s == nil {
+		return nil, damaged("head of source number %d", h.source)
+	}
+	if h.flags&flagSnappy != 0 {
+		if body, err = d.pack.unpack(body); err != nil {
+			return nil, err
+		}
+	}
+	c := d.fresh()
+	var ext []byte
+	r := round{present: c.present, values: c.values}
+	switch {
+	case f.Kind == wal.Data:
+		ext, err = d.readData(s, body, h, &r)
+	case h.flags&flagStep != 0:
+		ext, err = d.readStep(s, body, h, &r)
+	default:
+		ext, err = s.readKey(body, h, &r)
+	}
+	c.present, c.values = r.present, r.values
+	if err == nil {
+		c.ext, err = s.readExt(ext, h, r.present)
+	}
+	if err != nil {
+		d.release(c)
+		return nil, err
+	}
+	c.seq, c.dict, c.time, c.mono = f.Seq, s.dict, r.time, r.mono
+	s.finish(c, h)
+	return c, nil
+}
+
+// readKey reads a whole key, to which steps and data frames may refer from now on.
+func (s *decoderSource) readKey(body []byte, h frameHeader, r *round) ([]byte, error) {
+	s.wholes, s.keyed = false, false
+	ext, err := s.whole.parse(body, h)
+	if err != nil {
+		return nil, err
+	}
+	s.key.copyOf(&s.whole)
+	s.wholes, s.keyed = true, true
+	r.time, r.mono = s.whole.time, s.whole.mono
+	r.present = r.present.copyOf(s.whole.present)
+	r.values = append(r.values[:0], s.whole.values...)
+	return ext, nil
+}
+
+// readStep reads a step, to which data frames may refer from now on.
+func (d *decoder) readStep(s *decoderSource, body []byte, h frameHeader, r *round) ([]byte, error) {
+	s.keyed = false
+	back := byteReader{src: body}
+	whole := h.key - back.uvarint()
+	if back.bad || !s.wholes || s.whole.number != whole {
+		return nil, damaged("key %d of source %q", whole, s.dict.source)
+	}
+	ext, err := d.data.read(back.src, h, &s.whole, stepOrder, r)
+	if err != nil {
+		return nil, err
+	}
+	s.key.step(&s.whole, r, h.key)
+	s.keyed = true
+	return ext, nil
+}
+
+func (d *decoder) readData(s *decoderSource, body []byte, h frameHeader, r *round) ([]byte, error) {
+	if !s.keyed || s.key.number != h.key {
+		return nil, damaged("key %d of source %q", h.key, s.dict.source)
+	}
+	return d.data.read(body, h, &s.key, 0, r)
+}
+
+// readExt reads the histograms and exemplars of a frame, of the series that are known.
+func (s *decoderSource) readExt(section []byte, h frameHeader, present bitmap) (map[int]*metric.Ext, error) {
+	if h.flags&flagExt == 0 {
+		if len(section) > 0 {
+			return nil, damaged("end of a frame")
+		}
+		return nil, nil
+	}
+	list, err := parseExt(section)
+	if err != nil {
+		return nil, err
+	}
+	ext := make(map[int]*metric.Ext, len(list))
+	for _, e := range list {
+		if !present.has(e.id) {
+			return nil, damaged("histograms and exemplars of a frame")
+		}
+		if s.dict.known(e.id) {
+			e.ext.Start = s.dict.series[e.id].start
+			ext[e.id] = e.ext
+		}
+	}
+	return ext, nil
+}
+
+// finish takes the series that nobody knows out of c and compares it with the
+// collection before.
+func (s *decoderSource) finish(c *decoded, h frameHeader) {
+	c.lost = 0
+	if s.dict.holes || len(c.values) > len(s.dict.series) {
+		for id := range c.present.each {
+			if !s.dict.known(id) {
+				c.present.flip(id)
+				c.lost++
+			}
+		}
+	}
+	c.count = h.count - c.lost
+	c.gone = appendMissing(c.gone[:0], s.prev, c.present)
+	s.prev = s.prev.copyOf(c.present)
+}
+
+// known reports whether the dictionary says who id is.
+func (d *dictionary) known(id int) bool { return id < len(d.series) && d.series[id].desc != nil }
+
+// decodeHead adds a part to the dictionary of a source.
+func (d *decoder) decodeHead(payload []byte) error {
+	h, err := parseHead(payload, &d.pack)
+	if err != nil {
+		return err
+	}
+	s := d.sources[h.source]
+	if s == nil {
+		s = &decoderSource{dict: &dictionary{source: h.name, bootID: h.bootID}, rolled: h.rolled}
+	}
+	if s.dict.source != h.name || s.dict.bootID != h.bootID {
+		return damaged("head frame: number %d is source %q and %q", h.source, s.dict.source, h.name)
+	}
+	if h.labels(s) > maxHeadLabels || !s.addNames(h) {
+		return damaged("head frame of source %q", h.name)
+	}
+	d.sources[h.source] = s
+	s.addSeries(h)
+	s.addStarts(h)
+	return nil
+}
+
+// labels returns the most labels that the series of h can have together.
+func (h *head) labels(s *decoderSource) int {
+	n := 0
+	for _, e := range h.series {
+		n += 1 + len(e.values)
+		if i := e.set - h.firstSet; i >= 0 && i < len(h.sets) {
+			n += len(h.sets[i])
+		} else if e.set < len(s.sets) {
+			n += len(s.sets[e.set])
+		}
+	}
+	return n
+}
+
+// addNames adds the label sets and descriptions of h that are not known yet:
+// heads come twice.
+func (s *decoderSource) addNames(h *head) bool {
+	if h.firstSet+len(h.sets) > maxNames || h.firstDesc+len(h.descs) > maxNames {
+		return false
+	}
+	s.sets = placed(s.sets, h.firstSet, h.sets, func(set []metric.Label) bool { return set == nil })
+	s.descs = placed(s.descs, h.firstDesc, h.descs, func(d *metric.Desc) bool { return d == nil })
+	return true
+}
+
+// placed puts items into list at first, where it has nothing yet.
+func placed[T any](list []T, first int, items []T, missing func(T) bool) []T {
+	if n := first + len(items); n > len(list) {
+		list = append(list, make([]T, n-len(list))...)
+	}
+	for i, item := range items {
+		if missing(list[first+i]) {
+			list[first+i] = item
+		}
+	}
+	return list
+}
+
+// addSeries adds the series of h that are not known yet.
+func (s *decoderSource) addSeries(h *head) {
+	d := s.dict
+	if h.firstID > len(d.series) {
+		d.holes = true
+	}
+	d.series = placed(d.series, h.firstID, make([]series, len(h.series)), func(series) bool { return false })
+	s.prev = s.prev.grown(len(d.series))
+	var labels []metric.Label
+	for i, e := range h.series {
+		id := h.firstID + i
+		if d.series[id].desc != nil {
+			continue
+		}
+		if e.set >= len(s.sets) || s.sets[e.set] == nil || e.desc >= len(s.descs) || s.descs[e.desc] == nil ||
+			len(s.descs[e.desc].Labels) != len(e.values) {
+			d.holes = true
+			continue
+		}
+		desc := s.descs[e.desc]
+		labels = appendIdentity(labels[:0], s.sets[e.set], desc, e.values)
+		d.series[id] = series{slices.Clone(labels), desc, e.start}
+		if h.before.has(i) {
+			s.prev.set(id)
+		}
+	}
+}
+
+// addStarts changes start times in a copy of the dictionary: collections read
+// before keep the one they have.
+func (s *decoderSource) addStarts(h *head) {
+	cloned := false
+	for _, change := range h.starts {
+		if !s.dict.known(change.id) || s.dict.series[change.id].start == change.start {
+			continue
+		}
+		if !cloned {
+			d := *s.dict
+			d.series = slices.Clone(d.series)
+			s.dict, cloned = &d, true
+		}
+		s.dict.series[change.id].start = change.start
+	}
+}

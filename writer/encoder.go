@@ -1,0 +1,223 @@
+package writer
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"nodepush/metric"
+	"nodepush/writer/wal"
+)
+
+const (
+	minSegment   = 512 << 10 // bytes at which a segment is full, at least
+	perDict      = 8         // and at least so many times its dictionaries
+	segmentsKept = 16        // but at most this part of the log
+	orphanGrace  = 5 * 60e3  // ms after which a source of the previous run that does not come is over
+)
+
+// errTooLarge is returned for a collection that fits in no frame.
+var errTooLarge = errors.New("collection does not fit in a frame of the log")
+
+// encoder writes collections to a log. It is used by one goroutine.
+type encoder struct {
+	log     appender
+	maxSize int64            // of a segment
+	sources []*encoderSource // by their number in the segment
+	byName  map[string]*encoderSource
+	open    bool  // there is a segment whose frames the encoder knows
+	heads   int64 // bytes of the head payloads in it
+	begun   int64 // its size when it had nothing but those
+	started bool
+	since   int64 // mono of the first collection
+	scratch
+	drops encoderDrops
+}
+
+// scratch is memory that one call leaves to the next.
+type scratch struct {
+	labels, labels2 []metric.Label
+	body, payload   []byte
+	pack            packer
+	coder           dataCoder
+	absent          []int32
+}
+
+// encoderDrops counts samples that did not get into the log although append succeeded.
+type encoderDrops struct {
+	duplicate uint64 // the collection had the series already
+	invalid   uint64 // no metric name, or a wrong number of label values
+	overflow  uint64 // the source has maxIDs series
+}
+
+// newEncoder returns an encoder for a log of at most maxSize bytes. previous
+// is what restore found in the log: series in there that do not come back
+// become stale.
+func newEncoder(log appender, maxSize int64, previous []lastCollection) *encoder {
+	e := &encoder{log: log, maxSize: maxSize / segmentsKept, byName: make(map[string]*encoderSource)}
+	for _, l := range previous {
+		e.add(restoredSource(l))
+	}
+	return e
+}
+
+func (e *encoder) add(s *encoderSource) {
+	s.number = len(e.sources)
+	e.sources = append(e.sources, s)
+	e.byName[s.name] = s
+}
+
+// append writes c. After an error the log does not have it and the encoder
+// can go on with the next; samples of c are not referred to afterwards.
+func (e *encoder) append(c *metric.Collection) error {
+	s := e.sourceOf(c.Source)
+	e.match(s, c)
+	err := e.store(s)
+	if err == nil {
+		e.endOrphans(c.Time, c.Mono)
+	}
+	return err
+}
+
+// sourceOf returns the state of src. New labels or a new boot need a new segment.
+func (e *encoder) sourceOf(src *metric.Source) *encoderSource {
+	s := e.byName[src.Name]
+	if s == nil {
+		s = newEncoderSource(src.Name)
+		e.add(s)
+		s.adopt(src)
+		return s
+	}
+	if s.source != src {
+		if s.source == nil || !sameSource(s.source, src) {
+			s.adopt(src)
+			e.open = false
+		}
+		s.source = src
+	}
+	return s
+}
+
+func sameSource(a, b *metric.Source) bool {
+	return a.BootID == b.BootID && a.Start == b.Start && slices.Equal(a.Labels, b.Labels)
+}
+
+// store writes the round of s, in a new segment when that is due or when the
+// present one has become uncertain because of an error.
+func (e *encoder) store(s *encoderSource) error {
+	if !e.due() {
+		err := e.write(s)
+		if err == nil || errors.Is(err, errTooLarge) {
+			return err
+		}
+	}
+	e.open = false
+	if err := e.roll(s); err != nil {
+		return fmt.Errorf("begin a segment: %w", err)
+	}
+	e.open = true
+	if err := e.write(s); err != nil {
+		e.open = errors.Is(err, errTooLarge)
+		return fmt.Errorf("write collection of source %q: %w", s.name, err)
+	}
+	return nil
+}
+
+// due reports whether the next collection begins a segment: when the segment
+// is full, or most of what its dictionaries name is gone. A segment is at
+// least half frames, whatever the limits say, or dictionaries would be all
+// that a log has.
+func (e *encoder) due() bool {
+	if !e.open {
+		return true
+	}
+	ids, alive := 0, 0
+	for _, s := range e.sources {
+		ids += len(s.entries)
+		alive += s.alive
+	}
+	if dead := ids - alive; dead > alive && dead >= 128 {
+		return true
+	}
+	size := e.log.Size()
+	return size >= min(max(minSegment, perDict*e.heads), e.maxSize) && size >= 2*e.begun
+}
+
+// write appends what the dictionary lacks and the round of s to the open segment.
+func (e *encoder) write(s *encoderSource) error {
+	for s.incomplete() {
+		payload := s.nextHead(0)
+		if _, err := e.log.Append(wal.Head, payload); err != nil {
+			return err
+		}
+		e.heads += int64(len(payload))
+	}
+	return e.writeRound(s)
+}
+
+// writeRound appends the round of s. After an error nothing may refer to the
+// source's key any more, which the log may not have.
+func (e *encoder) writeRound(s *encoderSource) error {
+	kind, payload := e.frame(s)
+	keyed := s.keyed
+	s.keyed = false
+	if len(payload) > maxPayload {
+		return fmt.Errorf("%d samples take %d bytes: %w", s.round.count, len(payload), errTooLarge)
+	}
+	if _, err := e.log.Append(kind, payload); err != nil {
+		return err
+	}
+	s.keyed = keyed
+	s.written(kind, len(payload))
+	return nil
+}
+
+// roll begins a segment with the dictionaries of all sources that had series
+// in their last collection, and of s.
+func (e *encoder) roll(s *encoderSource) error {
+	alive := e.sources[:0]
+	for _, other := range e.sources {
+		if other == s || other.last.count() > 0 {
+			other.number = len(alive)
+			alive = append(alive, other)
+		} else {
+			delete(e.byName, other.name)
+		}
+	}
+	clear(e.sources[len(alive):])
+	e.sources = alive
+	var heads [][]byte
+	e.heads = 0
+	for _, other := range e.sources {
+		other.compact(other == s)
+		for other.incomplete() {
+			heads = append(heads, other.nextHead(len(e.sources)))
+			e.heads += int64(len(heads[len(heads)-1]))
+		}
+	}
+	if err := e.log.Roll(heads); err != nil {
+		return err
+	}
+	e.begun = e.log.Size()
+	return nil
+}
+
+// endOrphans writes an empty collection for each source of the previous run
+// that has not come in orphanGrace, so that its series become stale. An error
+// leaves it for the next time.
+func (e *encoder) endOrphans(time, mono int64) {
+	if !e.started {
+		e.started, e.since = true, mono
+	}
+	if mono-e.since < orphanGrace {
+		return
+	}
+	for _, s := range slices.Clone(e.sources) { // store may shorten the list
+		if s.source == nil && s.alive > 0 {
+			s.begin(time, mono)
+			if e.store(s) != nil {
+				return
+			}
+		}
+	}
+}

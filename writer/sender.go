@@ -1,0 +1,255 @@
+package writer
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"nodepush/writer/wal"
+)
+
+// sender delivers the log to one receiver: one request at a time, oldest
+// first. A collection is acknowledged after the receiver answered for it.
+// Everything here is one goroutine's, the one in run.
+//
+//	feed ─▶ await: a batch is due ─▶ deliver ─▶ post ─▶ answer ─┬─ accepted ──▶ acknowledge
+//	                                    ▲                       ├─ rejected ──▶ single collections, search, count
+//	                                    └── wait, try again ◀───┼─ too large ─▶ halves
+//	                                                            └─ anything else
+type sender struct {
+	Receiver
+	log      *wal.Log
+	cursor   *wal.Cursor
+	feed     *feed
+	request  *request
+	client   *client
+	backoff  *backoff
+	clock    clock
+	stats    *stats
+	report   *reporter
+	due      *atomic.Pointer[time.Time] // when the next collection of any source is due
+	draining <-chan struct{}            // closed: nothing will be appended any more
+
+	state     wal.State     // as last saved
+	most      int           // samples a request may have, learnt from a 413; 0: not yet
+	unknownTo uint64        // collections below this number may have been accepted before
+	careful   bool          // until the first success: one collection a request
+	searched  time.Time     // when the last search for rejected series began
+	rest      time.Duration // before the next batch: the first success after a long outage does not start a race
+	tally     tally         // of the request's body
+}
+
+// errStopped ends run: there is nothing left that may be sent.
+var errStopped = errors.New("stopped")
+
+// run delivers until ctx ends, at once, or until after a drain everything is
+// delivered that can be without waiting. What was not stays behind the cursor.
+func (s *sender) run(ctx context.Context) error {
+	defer s.client.close()
+	for budget := s.limits().live; budget > 0; {
+		n := s.await(ctx)
+		if n == 0 {
+			return nil
+		}
+		if s.stopping() {
+			budget -= s.feed.samplesIn(n) // at least one batch, but no hurry to get rid of a backlog
+		}
+		if err := s.deliver(ctx, n); err != nil {
+			return nil // errStopped or the end of ctx
+		}
+		if s.rest > 0 && !s.sleep(ctx, s.rest, nil) {
+			return nil
+		}
+		s.rest = 0
+	}
+	return nil
+}
+
+// stopping reports whether the writer drains.
+func (s *sender) stopping() bool {
+	select {
+	case <-s.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// limits returns the limits that hold at present.
+func (s *sender) limits() limits { return newLimits(s.MaxSamplesPerSend).capped(s.most) }
+
+// await waits for a batch that is due and returns how many collections it
+// has; 0: there will be none.
+func (s *sender) await(ctx context.Context) int {
+	for ctx.Err() == nil {
+		changed := s.log.Changed() // before the log is read, or an append in between is missed
+		final := s.feed.fill(s.limits(), s.clock.now())
+		n, wait := s.ready(final)
+		if n > 0 && (wait <= 0 || s.stopping()) {
+			return n
+		}
+		if s.stopping() || !s.sleep(ctx, wait, changed) {
+			return 0
+		}
+	}
+	return 0
+}
+
+// idle is how long a sender sleeps that only a change of the log can wake.
+const idle = time.Hour
+
+// sleep waits for the time, a change of the log or a drain, and is false at
+// the end of ctx.
+func (s *sender) sleep(ctx context.Context, d time.Duration, changed <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-changed:
+	case <-s.draining:
+	}
+	return true
+}
+
+// ready returns how many collections the next batch has and how long it is
+// to wait: for the time of its first collection, or for more to come. final
+// says that the batch cannot grow.
+func (s *sender) ready(final bool) (n int, wait time.Duration) {
+	n, wait = s.present(s.feed.cut(s.limits()))
+	switch {
+	case n == 0:
+		return 0, wait
+	case s.careful:
+		return 1, 0
+	case final || n < len(s.feed.pending):
+		return n, 0
+	}
+	deadline := s.feed.pending[0].read.Add(s.BatchSendDeadline)
+	if next := s.due.Load(); next == nil || !next.Before(deadline) {
+		return n, 0 // nothing would come in time
+	}
+	return n, deadline.Sub(s.clock.now())
+}
+
+// present returns how many of the first n collections are not of the future,
+// or how long to wait for the first.
+func (s *sender) present(n int) (int, time.Duration) {
+	for i := 0; i < n; i++ {
+		wait, ok := s.clock.lead(s.feed.pending[i].decoded)
+		switch {
+		case wait > 0 && i == 0:
+			return 0, wait
+		case wait > 0 || !ok && i > 0:
+			return i, 0
+		case !ok:
+			s.stats.drop(dropFuture, s.feed.pending[0].count)
+			s.acknowledge(1)
+			n, i = n-1, -1
+		}
+	}
+	return n, idle
+}
+
+// deliver sees the first n pending collections through to a final answer and
+// acknowledges them. An error means that ctx ended or that there is no time
+// left to try again; what was not acknowledged is sent again after a restart.
+func (s *sender) deliver(ctx context.Context, n int) error {
+	s.announce(n)
+	return s.resolve(ctx, n)
+}
+
+// resolve is deliver for a batch or a piece of one.
+func (s *sender) resolve(ctx context.Context, n int) error {
+	if most := s.limits().parts; n == 1 && s.feed.pending[0].count > most {
+		return s.acknowledged(1, s.inParts(ctx, whole, most))
+	}
+	b := batch{n, whole}
+	a, err := s.post(ctx, &b)
+	switch {
+	case err != nil:
+		return err
+	case b.n == 1:
+		return s.acknowledged(1, s.settle(ctx, whole, a))
+	case a.verdict == rejected:
+		return s.oneByOne(ctx, b.n)
+	case a.verdict == tooLarge:
+		return s.halves(ctx, b.n)
+	}
+	s.count(a)
+	s.acknowledge(b.n)
+	return nil
+}
+
+// oneByOne sends each collection by itself. A receiver of the 1.0 protocol
+// may refuse a whole request because of one sample.
+func (s *sender) oneByOne(ctx context.Context, n int) error {
+	for range n {
+		if err := s.resolve(ctx, 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// halves sends a batch in two pieces.
+func (s *sender) halves(ctx context.Context, n int) error {
+	if err := s.resolve(ctx, n/2); err != nil {
+		return err
+	}
+	return s.resolve(ctx, n-n/2)
+}
+
+// settle decides about one collection, or a part of it, by its answer.
+func (s *sender) settle(ctx context.Context, p part, a answer) error {
+	switch a.verdict {
+	case rejected:
+		return s.reject(ctx, p, a)
+	case tooLarge:
+		if sent := s.tally.samples + s.tally.markers; sent > 1 {
+			return s.inParts(ctx, p, (sent+1)/2)
+		}
+	}
+	s.count(a)
+	return nil
+}
+
+// inParts sends the first pending collection in requests of a number of series.
+func (s *sender) inParts(ctx context.Context, p part, series int) error {
+	for _, q := range s.request.split(s.feed.pending[0].decoded, p, series) {
+		a, err := s.post(ctx, &batch{1, q})
+		if err == nil {
+			err = s.settle(ctx, q, a)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// count counts the samples of the request that had this final answer.
+func (s *sender) count(a answer) {
+	t := s.tally
+	s.stats.drop(dropRelabel, t.relabel)
+	s.stats.drop(dropRejected, t.leftOut)
+	s.stats.drop(dropDamaged, t.damaged)
+	switch {
+	case a.verdict == accepted:
+		s.stats.accept(t)
+	case a.verdict == tooLarge:
+		s.stats.drop(dropTooLarge, t.samples)
+	case a.verdict == noReceiver:
+		s.stats.drop(dropEndpoint, t.samples)
+	case s.uncertain():
+		s.stats.duplicate(t.samples)
+	default:
+		s.stats.drop(dropRejected, t.samples)
+	}
+}
+
+// uncertain reports whether the first pending collection may have been
+// accepted before, by a request whose answer was never seen.
+func (s *sender) uncertain() bool { return s.careful || s.feed.pending[0].seq < s.unknownTo }

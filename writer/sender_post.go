@@ -1,0 +1,148 @@
+package writer
+
+import (
+	"context"
+	"time"
+
+	"nodepush/writer/wal"
+)
+
+// batch is what one request is made of: the first n pending collections, or
+// the part p of one.
+type batch struct {
+	n int
+	p part
+}
+
+// post sends a batch until there is an answer that waiting does not change,
+// and returns it with the tally of the request in s.tally. What gets too old
+// meanwhile leaves the batch, at its front, so that b.n may shrink.
+//
+// An error means that ctx ended or that a drain left no time to wait.
+func (s *sender) post(ctx context.Context, b *batch) (answer, error) {
+	encoded := false
+	for attempt := 0; ; attempt++ {
+		if s.expire(b) || !encoded {
+			s.tally = s.request.encode(s.feed.pending[:b.n], b.p, s.clock.now().UnixMilli())
+			encoded = true
+		}
+		if s.tooOld(s.feed.pending[0]) { // the last one of the batch
+			s.stats.drop(dropTooOld, s.tally.samples)
+			s.tally.samples, s.tally.markers = 0, 0
+		}
+		if s.tally.empty() {
+			return answer{verdict: accepted}, nil
+		}
+		if len(s.request.body) > bodyLimit && b.n > 1 {
+			return answer{verdict: tooLarge}, nil
+		}
+		a := s.client.post(ctx, s.request.body, attempt)
+		if ctx.Err() != nil && a.code == 0 {
+			return a, ctx.Err()
+		}
+		s.stats.request(a, len(s.request.body), attempt)
+		if s.final(a) {
+			s.answered(a)
+			return a, nil
+		}
+		if err := s.pause(ctx, a, b.n); err != nil {
+			return a, err
+		}
+	}
+}
+
+// final reports whether sending the same again would be of no use.
+func (s *sender) final(a answer) bool {
+	return a.verdict != tryAgain && (a.verdict != noReceiver || s.DropOnEndpointError)
+}
+
+// answered notes a final answer.
+func (s *sender) answered(a answer) {
+	switch a.verdict {
+	case noReceiver:
+		s.report.failed(a, 0)
+		return
+	case accepted:
+		s.careful = false
+	case tooLarge:
+		s.most = max(1, (s.tally.samples+s.tally.markers)/2)
+	}
+	s.backoff.reset()
+	s.stats.hold(false)
+	if outage := s.report.recovered(s.stats.waiting(s.log.End())); outage > 0 {
+		s.rest = s.backoff.start(outage)
+	}
+}
+
+// pause waits after a failure.
+func (s *sender) pause(ctx context.Context, a answer, n int) error {
+	if a.unknown {
+		s.unknownTo = max(s.unknownTo, s.feed.pending[n-1].seq+1)
+	}
+	wait := s.backoff.next(a)
+	s.stats.hold(s.backoff.held())
+	s.report.failed(a, wait)
+	if s.stopping() {
+		return errStopped
+	}
+	if !s.sleep(ctx, wait, nil) {
+		return ctx.Err()
+	}
+	if s.stopping() {
+		return errStopped
+	}
+	return nil
+}
+
+// expire drops what is too old from the front of a batch of several
+// collections and reports whether it did. The last one stays, since only its
+// encoding tells how many samples the batch has of it.
+func (s *sender) expire(b *batch) bool {
+	n := b.n
+	for b.n > 1 && s.tooOld(s.feed.pending[0]) {
+		s.stats.drop(dropTooOld, s.feed.pending[0].count)
+		s.acknowledge(1)
+		b.n--
+	}
+	return b.n < n
+}
+
+func (s *sender) tooOld(it item) bool {
+	return s.SampleAgeLimit > 0 && s.clock.now().Sub(time.UnixMilli(it.time)) > s.SampleAgeLimit
+}
+
+// announce writes down that the first n pending collections are about to be
+// sent. A crash before the answer leaves their range in the cursor, from where
+// it is sent again with the same cut.
+func (s *sender) announce(n int) {
+	s.state.InFlight = wal.Range{From: s.feed.next, To: s.feed.pending[n-1].seq + 1}
+	s.save()
+}
+
+// acknowledge writes down that there is a final answer for the first n
+// pending collections.
+func (s *sender) acknowledge(n int) {
+	s.feed.done(n)
+	s.request.names.keep(s.feed.holds)
+	s.state.Acked = []wal.Range{{From: s.state.Acked[0].From, To: s.feed.next}}
+	if s.state.InFlight.From = s.feed.next; s.state.InFlight.From >= s.state.InFlight.To {
+		s.state.InFlight = wal.Range{}
+	}
+	s.save()
+}
+
+// acknowledged acknowledges n collections unless there is an error.
+func (s *sender) acknowledged(n int, err error) error {
+	if err == nil {
+		s.acknowledge(n)
+	}
+	return err
+}
+
+// save writes the cursor. A cursor that cannot be written costs a repetition
+// after a restart, no data, so that sending goes on.
+func (s *sender) save() {
+	if err := s.cursor.Save(s.state); err != nil {
+		s.report.cursor(err)
+	}
+}

@@ -1,0 +1,100 @@
+package writer
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// summaryEvery is how often a lasting condition is mentioned in the log.
+const summaryEvery = time.Minute
+
+// reporter writes one receiver's log: a failure when it begins, now and then
+// while it lasts, and when it is over. It is used by one goroutine.
+type reporter struct {
+	log *slog.Logger
+	now func() time.Time
+
+	since    time.Time // of the outage; zero: none
+	failures int       // since the last line
+	nextLine time.Time // of the outage
+
+	refused     int       // samples since the last line
+	nextRefused time.Time // line
+	nextCursor  time.Time // line
+}
+
+// failed notes an attempt that delivered nothing; wait is the time until the next.
+func (r *reporter) failed(a answer, wait time.Duration) {
+	now := r.now()
+	first := r.since.IsZero()
+	if first {
+		r.since = now
+	}
+	r.failures++
+	if !first && now.Before(r.nextLine) {
+		return
+	}
+	args := []any{"err", a.String(), "attempts", r.failures}
+	if a.text != "" {
+		args = append(args, "answer", oneLine(a.text))
+	}
+	switch {
+	case a.verdict == noReceiver && wait == 0:
+		args = append(args, "action", "dropped")
+	case a.verdict == noReceiver:
+		args = append(args, "action", "held; nothing is lost while the log has room", "probe_in", wait.Round(time.Second))
+	default:
+		args = append(args, "retry_in", wait.Round(time.Millisecond))
+	}
+	if !first {
+		args = append(args, "for", now.Sub(r.since).Round(time.Second))
+	}
+	r.log.Warn("cannot deliver", args...)
+	r.failures, r.nextLine = 0, now.Add(summaryEvery)
+}
+
+// recovered notes the end of an outage and returns how long it was; 0: there
+// was none.
+func (r *reporter) recovered(waiting uint64) time.Duration {
+	if r.since.IsZero() {
+		return 0
+	}
+	outage := r.now().Sub(r.since)
+	r.since, r.failures = time.Time{}, 0
+	r.log.Info("delivered again", "after", outage.Round(time.Millisecond), "collections_waiting", waiting)
+	return outage
+}
+
+// rejected notes samples that the receiver refused.
+func (r *reporter) rejected(a answer, samples int) {
+	r.refused += samples
+	now := r.now()
+	if now.Before(r.nextRefused) {
+		return
+	}
+	r.log.Warn("receiver rejected samples", "samples", r.refused, "err", a.String(), "answer", oneLine(a.text))
+	r.refused, r.nextRefused = 0, now.Add(summaryEvery)
+}
+
+// culprits names the series that are left out from now on. There is at most
+// one search a minute, so every one gets its line.
+func (r *reporter) culprits(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	shown := names[:min(len(names), namedCulprits)]
+	r.log.Warn("receiver rejects these series; leaving them out for a while so that the others arrive",
+		"series", strings.Join(shown, " "), "count", len(names), "for", leaveCulprits)
+}
+
+// cursor notes that the position could not be saved.
+func (r *reporter) cursor(err error) {
+	if now := r.now(); !now.Before(r.nextCursor) {
+		r.log.Warn("cannot save position; samples may be sent twice after a restart", "err", err)
+		r.nextCursor = now.Add(summaryEvery)
+	}
+}
+
+// oneLine makes a body fit for a line of the log.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
