@@ -25,8 +25,8 @@ import (
 
 const docFile = "../docs/configuration.md"
 
-// table renders a block as docs/configuration.md shows it.
-func table(b keyBlock) string {
+// keyTable renders a block as docs/configuration.md shows it.
+func keyTable(b keyBlock) string {
 	var s strings.Builder
 	s.WriteString("| key | use | allowed | default | meaning |\n|---|---|---|---|---|\n")
 	for _, r := range b.rows {
@@ -59,7 +59,7 @@ func TestConfigurationTables(t *testing.T) {
 			t.Errorf("%s has no table of %q between %q and %q", docFile, b.path, begin, end)
 			continue
 		}
-		if want := table(b); old != want {
+		if want := keyTable(b); old != want {
 			doc = before + begin + want + end + after
 			if os.Getenv("UPDATE") == "" {
 				t.Errorf("the table of %q in %s is not that of the code (UPDATE=1 writes it):\n%s", b.path, docFile, want)
@@ -111,14 +111,14 @@ func TestConfigurationExamples(t *testing.T) {
 		if !strings.Contains(text, "remote_write:") {
 			text += receiverLine
 		}
-		if _, _, err := load(t, text); err != nil {
+		if _, _, err := loadText(t, text); err != nil {
 			t.Errorf("%v\n%s", err, text)
 		}
 	}
 }
 
-// example is config.example.yaml with every setting switched on.
-func example(t *testing.T) string {
+// exampleText is config.example.yaml with every setting switched on.
+func exampleText(t *testing.T) string {
 	t.Helper()
 	data, err := os.ReadFile("../config.example.yaml")
 	if err != nil {
@@ -137,8 +137,8 @@ func TestExampleIsAccepted(t *testing.T) {
 	r.URL, r.Name = "https://mimir.example/api/v1/push", c.Writer.Receivers[0].Name
 	r.HTTP.TLSConfig.MinVersion, r.HTTP.TLSConfig.MaxVersion = config.TLSVersions["TLS12"], config.TLSVersions["TLS13"]
 	want.Writer.Receivers = append(want.Writer.Receivers, r)
-	same(t, "the example", c, want)
-	if _, warnings, err = load(t, example(t)); err != nil {
+	wantSame(t, "the example", c, want)
+	if _, warnings, err = loadText(t, exampleText(t)); err != nil {
 		t.Error(err)
 	}
 	for _, w := range warnings {
@@ -148,8 +148,8 @@ func TestExampleIsAccepted(t *testing.T) {
 	}
 }
 
-// place is the path of a key with list positions and free names left out.
-func place(path string) string {
+// placeOf is the path of a key with list positions and free names left out.
+func placeOf(path string) string {
 	path = regexp.MustCompile(`\[\d+\]`).ReplaceAllString(path, "[]")
 	path = regexp.MustCompile(`(http_headers)\.[^.]+`).ReplaceAllString(path, "$1.<name>")
 	for _, name := range collector.Names() {
@@ -158,33 +158,33 @@ func place(path string) string {
 	return path
 }
 
-// found walks a file and returns the scalar values of each place.
-func found(n *yaml.Node, path string, values map[string][]string) {
+// scalarsOf walks a file and returns the scalar values of each place.
+func scalarsOf(n *yaml.Node, path string, values map[string][]string) {
 	switch n.Kind {
 	case yaml.DocumentNode:
-		found(n.Content[0], path, values)
+		scalarsOf(n.Content[0], path, values)
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			child := strings.TrimPrefix(path+"."+n.Content[i].Value, ".")
-			values[place(child)] = append(values[place(child)], n.Content[i+1].Value)
-			found(n.Content[i+1], child, values)
+			values[placeOf(child)] = append(values[placeOf(child)], n.Content[i+1].Value)
+			scalarsOf(n.Content[i+1], child, values)
 		}
 	case yaml.SequenceNode:
 		for i, c := range n.Content {
-			found(c, fmt.Sprintf("%s[%d]", path, i), values)
+			scalarsOf(c, fmt.Sprintf("%s[%d]", path, i), values)
 		}
 	}
 }
 
 // Every supported key occurs in the example, with its default where it has one.
 func TestExampleHasEveryKey(t *testing.T) {
-	text := example(t)
+	text := exampleText(t)
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
 		t.Fatal(err)
 	}
 	values := make(map[string][]string)
-	found(&doc, "", values)
+	scalarsOf(&doc, "", values)
 	inline := []string{"ca", "cert", "key", "client_certificate_key"} // PEM texts, which nobody wants in an example
 	for _, b := range keyBlocks() {
 		for _, r := range b.rows {
@@ -239,12 +239,12 @@ func TestDefaultsAreTrue(t *testing.T) {
 			if r.def == "" || slices.Contains(library, r.name) {
 				continue
 			}
-			with, _, err := load(t, snippet(b.path, r.name+": "+r.def))
+			with, _, err := loadText(t, snippet(b.path, r.name+": "+r.def))
 			if err != nil {
 				t.Errorf("%s.%s: %v", b.path, r.name, err)
 				continue
 			}
-			without, _, err := load(t, snippet(b.path, r.name+": null"))
+			without, _, err := loadText(t, snippet(b.path, r.name+": null"))
 			if err != nil {
 				t.Errorf("%s.%s: %v", b.path, r.name, err)
 				continue
@@ -252,7 +252,7 @@ func TestDefaultsAreTrue(t *testing.T) {
 			if r.name == "separator" || r.name == "replacement" || r.name == "regex" { // null means empty there
 				d := relabel.DefaultRelabelConfig
 				def := map[string]string{"separator": d.Separator, "replacement": d.Replacement, "regex": d.Regex.String()}[r.name]
-				same(t, r.name, r.def, def)
+				wantSame(t, r.name, r.def, def)
 				continue
 			}
 			a, _ := json.Marshal(with)
@@ -292,11 +292,11 @@ func TestEveryLibraryKeyIsKnown(t *testing.T) {
 		"remote_write[].http_headers.<name>":     reflect.TypeFor[config.Header](),
 		"remote_write[].write_relabel_configs[]": reflect.TypeFor[relabel.Config](),
 	} {
-		known(t, path, yamlTags(typ))
+		wantKeys(t, path, yamlTags(typ))
 	}
 }
 
-func known(t *testing.T, path string, tags []string) {
+func wantKeys(t *testing.T, path string, tags []string) {
 	t.Helper()
 	for _, b := range keyBlocks() {
 		if b.path != path {
@@ -331,7 +331,7 @@ func TestEveryPrometheusKeyIsKnown(t *testing.T) {
 		if len(tags[name]) == 0 {
 			t.Errorf("no keys in Prometheus' %s", name)
 		}
-		known(t, path, tags[name])
+		wantKeys(t, path, tags[name])
 	}
 }
 

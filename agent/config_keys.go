@@ -144,10 +144,13 @@ func plainWord(s string) bool {
 	return s != "" && len(s) <= 40 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_0123456789") == ""
 }
 
-// nearest is the allowed word that a typing error away, "" without one. Short
-// words must be nearer than long ones.
+// nearest is the allowed word that is a typing error away, "" without one: one
+// letter in words of three to seven, two in longer ones.
 func nearest(word string, allowed []string) string {
-	best, limit := "", min(3, 1+len(word)/4)
+	best, limit := "", 1
+	if len(word) >= 3 {
+		limit = min(3, max(2, 1+len(word)/4))
+	}
 	for _, a := range allowed {
 		if d := editDistance(word, a, limit); d < limit {
 			best, limit = a, d

@@ -237,8 +237,10 @@ func nodeKind(n *yaml.Node) string {
 	switch n.ShortTag() {
 	case "!!str":
 		return "a string"
-	case "!!int", "!!float":
+	case "!!int":
 		return "a number"
+	case "!!float":
+		return "a number with a fraction or too many digits"
 	case "!!bool":
 		return "a boolean"
 	case "!!null":

@@ -15,8 +15,8 @@ import (
 	"nodepush/writer"
 )
 
-// pasted loads a configuration that people have for Prometheus.
-func pasted(t *testing.T, name string) (*Config, writer.Receiver) {
+// loadPasted loads a configuration that people have for Prometheus.
+func loadPasted(t *testing.T, name string) (*Config, writer.Receiver) {
 	t.Helper()
 	c, _, err := LoadConfig("testdata/config/paste/" + name + ".yaml")
 	if err != nil {
@@ -25,7 +25,7 @@ func pasted(t *testing.T, name string) (*Config, writer.Receiver) {
 	return c, c.Writer.Receivers[0]
 }
 
-func same(t *testing.T, what string, got, want any) {
+func wantSame(t *testing.T, what string, got, want any) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%s = %#v, want %#v", what, got, want)
@@ -33,45 +33,45 @@ func same(t *testing.T, what string, got, want any) {
 }
 
 func TestPastedMimir(t *testing.T) {
-	c, r := pasted(t, "mimir")
-	same(t, "labels", c.ExternalLabels, []metric.Label{{Name: "__replica__", Value: "replica-0"}, {Name: "cluster", Value: "eu-west"}})
-	same(t, "interval", [2]time.Duration{c.Interval, c.Timeout}, [2]time.Duration{15 * time.Second, 10 * time.Second})
-	same(t, "headers", r.Headers, map[string]string{"X-Scope-Orgid": "team-a"})
-	same(t, "url", r.URL, "http://mimir-nginx.mimir.svc:80/api/v1/push")
-	same(t, "timeout", r.Timeout, 30*time.Second)
+	c, r := loadPasted(t, "mimir")
+	wantSame(t, "labels", c.ExternalLabels, []metric.Label{{Name: "__replica__", Value: "replica-0"}, {Name: "cluster", Value: "eu-west"}})
+	wantSame(t, "interval", [2]time.Duration{c.Interval, c.Timeout}, [2]time.Duration{15 * time.Second, 10 * time.Second})
+	wantSame(t, "headers", r.Headers, map[string]string{"X-Scope-Orgid": "team-a"})
+	wantSame(t, "url", r.URL, "http://mimir-nginx.mimir.svc:80/api/v1/push")
+	wantSame(t, "timeout", r.Timeout, 30*time.Second)
 }
 
 func TestPastedGrafanaCloud(t *testing.T) {
-	_, r := pasted(t, "grafana-cloud")
-	same(t, "basic_auth", *r.HTTP.BasicAuth, config.BasicAuth{Username: "123456", Password: "glc_eyJvIjoiMSIsIm4iOiJ0ZXN0In0="})
+	_, r := loadPasted(t, "grafana-cloud")
+	wantSame(t, "basic_auth", *r.HTTP.BasicAuth, config.BasicAuth{Username: "123456", Password: "glc_eyJvIjoiMSIsIm4iOiJ0ZXN0In0="})
 }
 
 func TestPastedThanos(t *testing.T) {
-	_, r := pasted(t, "thanos-mtls")
-	same(t, "name", r.Name, "thanos")
-	same(t, "headers", r.Headers, map[string]string{"Thanos-Tenant": "edge"})
-	same(t, "tls_config", r.HTTP.TLSConfig, config.TLSConfig{
+	_, r := loadPasted(t, "thanos-mtls")
+	wantSame(t, "name", r.Name, "thanos")
+	wantSame(t, "headers", r.Headers, map[string]string{"Thanos-Tenant": "edge"})
+	wantSame(t, "tls_config", r.HTTP.TLSConfig, config.TLSConfig{
 		CAFile: "/nonexistent/ca.crt", CertFile: "/nonexistent/tls.crt", KeyFile: "/nonexistent/tls.key",
 		ServerName: "thanos-receive", MinVersion: config.TLSVersions["TLS13"],
 	})
-	same(t, "redirects, http2", [2]bool{r.HTTP.FollowRedirects, r.HTTP.EnableHTTP2}, [2]bool{false, true})
+	wantSame(t, "redirects, http2", [2]bool{r.HTTP.FollowRedirects, r.HTTP.EnableHTTP2}, [2]bool{false, true})
 }
 
 func TestPastedQueue(t *testing.T) {
-	_, r := pasted(t, "queue")
-	same(t, "max_samples_per_send", r.MaxSamplesPerSend, 2000)
-	same(t, "durations",
+	_, r := loadPasted(t, "queue")
+	wantSame(t, "max_samples_per_send", r.MaxSamplesPerSend, 2000)
+	wantSame(t, "durations",
 		[]time.Duration{r.BatchSendDeadline, r.MinBackoff, r.MaxBackoff, r.SampleAgeLimit},
 		[]time.Duration{5 * time.Second, 30 * time.Millisecond, 5 * time.Second, 36 * time.Hour})
 }
 
 func TestPastedRelabel(t *testing.T) {
-	_, r := pasted(t, "relabel")
+	_, r := loadPasted(t, "relabel")
 	lb := labels.NewBuilder(labels.FromStrings("__name__", "node_cpu_seconds_total", "instance", "gw-1:9100", "image", "x", "a", "1", "b", "2"))
 	if !relabel.ProcessBuilder(lb, r.WriteRelabel...) {
 		t.Error("node_cpu_seconds_total is dropped, want kept")
 	}
-	same(t, "labels", lb.Labels().String(), `{__name__="node_cpu_seconds_total", a="1", b="2", host="gw-1", instance="gw-1:9100", shard="3", tier="edge"}`)
+	wantSame(t, "labels", lb.Labels().String(), `{__name__="node_cpu_seconds_total", a="1", b="2", host="gw-1", instance="gw-1:9100", shard="3", tier="edge"}`)
 	lb = labels.NewBuilder(labels.FromStrings("__name__", "go_goroutines"))
 	if relabel.ProcessBuilder(lb, r.WriteRelabel...) {
 		t.Error("go_goroutines is kept, want dropped")
@@ -79,8 +79,8 @@ func TestPastedRelabel(t *testing.T) {
 }
 
 func TestPastedOAuth2(t *testing.T) {
-	_, r := pasted(t, "oauth2")
-	same(t, "oauth2", *r.HTTP.OAuth2, config.OAuth2{
+	_, r := loadPasted(t, "oauth2")
+	wantSame(t, "oauth2", *r.HTTP.OAuth2, config.OAuth2{
 		ClientID: "prometheus", ClientSecretFile: "testdata/config/paste/token",
 		TokenURL:       "https://sso.example/realms/main/protocol/openid-connect/token",
 		Scopes:         []string{"openid", "metrics"},
@@ -90,30 +90,30 @@ func TestPastedOAuth2(t *testing.T) {
 }
 
 func TestPastedProxy(t *testing.T) {
-	c, r := pasted(t, "proxy")
+	c, r := loadPasted(t, "proxy")
 	req, _ := http.NewRequest(http.MethodPost, r.URL, nil)
 	got, err := r.HTTP.Proxy()(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "proxy", got, &url.URL{Scheme: "http", User: url.UserPassword("user", "s3cret"), Host: "proxy.corp.example:3128"})
-	same(t, "proxy header", r.HTTP.GetProxyConnectHeader(), http.Header{"Proxy-Authorization": {"Basic czNjcmV0"}})
-	same(t, "authorization", *r.HTTP.Authorization, config.Authorization{Type: "Bearer", CredentialsFile: "testdata/config/paste/token"})
+	wantSame(t, "proxy", got, &url.URL{Scheme: "http", User: url.UserPassword("user", "s3cret"), Host: "proxy.corp.example:3128"})
+	wantSame(t, "proxy header", r.HTTP.GetProxyConnectHeader(), http.Header{"Proxy-Authorization": {"Basic czNjcmV0"}})
+	wantSame(t, "authorization", *r.HTTP.Authorization, config.Authorization{Type: "Bearer", CredentialsFile: "testdata/config/paste/token"})
 	second := c.Writer.Receivers[1]
-	same(t, "from environment", second.HTTP.ProxyFromEnvironment, true)
-	same(t, "bearer token", *second.HTTP.Authorization, config.Authorization{Type: "Bearer", CredentialsFile: "testdata/config/paste/token"})
+	wantSame(t, "from environment", second.HTTP.ProxyFromEnvironment, true)
+	wantSame(t, "bearer token", *second.HTTP.Authorization, config.Authorization{Type: "Bearer", CredentialsFile: "testdata/config/paste/token"})
 }
 
 func TestPastedVictoriaMetrics(t *testing.T) {
-	_, r := pasted(t, "victoriametrics")
-	same(t, "url", r.URL, "http://vminsert:8480/insert/0/prometheus/api/v1/write?extra_label=site=7")
-	same(t, "header", r.HTTP.HTTPHeaders.Headers["X-Token"].Files, []string{"testdata/config/paste/token"})
+	_, r := loadPasted(t, "victoriametrics")
+	wantSame(t, "url", r.URL, "http://vminsert:8480/insert/0/prometheus/api/v1/write?extra_label=site=7")
+	wantSame(t, "header", r.HTTP.HTTPHeaders.Headers["X-Token"].Files, []string{"testdata/config/paste/token"})
 }
 
 // What a checked configuration holds must make a client: the writer does so.
 func TestPastedMakesClients(t *testing.T) {
 	for _, name := range []string{"mimir", "grafana-cloud", "queue", "relabel", "oauth2", "proxy", "victoriametrics"} {
-		_, r := pasted(t, name)
+		_, r := loadPasted(t, name)
 		if _, err := config.NewClientFromConfig(r.HTTP, "test"); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

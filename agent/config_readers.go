@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -112,7 +111,7 @@ func (v value) number() (int64, bool) {
 			return n, true
 		}
 	}
-	v.fail("must be a whole number from %d to %d", int64(math.MinInt64), int64(math.MaxInt64))
+	v.fail("must be a whole number, not %s", nodeKind(v.node))
 	return 0, false
 }
 

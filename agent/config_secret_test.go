@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// nowhere fails the test if the text, or a part of it, shows in what
+// wantHidden fails the test if the text, or a part of it, shows in what
 // LoadConfig says about the file.
-func nowhere(t *testing.T, text, secret string) {
+func wantHidden(t *testing.T, text, secret string) {
 	t.Helper()
-	_, warnings, err := load(t, text)
+	_, warnings, err := loadText(t, text)
 	said := fmt.Sprint(warnings, err)
 	if strings.Contains(said, secret) {
 		t.Errorf("the secret shows.\nfile:\n%s\nsaid:\n%s", text, said)
@@ -42,7 +42,7 @@ func TestSecretsNeverShow(t *testing.T) {
 			if named && strings.Contains(form, "hunter2:") {
 				continue // the name of a header, which is shown
 			}
-			nowhere(t, "remote_write:\n- name: x\n  "+fmt.Sprintf(key, form)+"\n", secret)
+			wantHidden(t, "remote_write:\n- name: x\n  "+fmt.Sprintf(key, form)+"\n", secret)
 		}
 	}
 }
@@ -63,11 +63,11 @@ func TestSecretsInBrokenSyntaxNeverShow(t *testing.T) {
 		"a: &a {password: hunter2, self: *a}\nremote_write: [{url: http://h/, basic_auth: *a, oauth2: {claims: *a}}]\n",
 		"---\na: hunter2\n---\nb: hunter2\n",
 	} {
-		_, _, err := load(t, text)
+		_, _, err := loadText(t, text)
 		if err == nil {
 			t.Errorf("no error for\n%s", text)
 		}
-		nowhere(t, text, "hunter2")
+		wantHidden(t, text, "hunter2")
 	}
 }
 
@@ -81,7 +81,7 @@ func TestExpandedSecretsNeverShow(t *testing.T) {
 			if strings.HasSuffix(key, "[") {
 				sep = ""
 			}
-			nowhere(t, "remote_write:\n- "+key+sep+"\"${NODEPUSH_TEST}\""+end+"\n", "hunter2")
+			wantHidden(t, "remote_write:\n- "+key+sep+"\"${NODEPUSH_TEST}\""+end+"\n", "hunter2")
 		}
 	}
 }

@@ -20,27 +20,27 @@ import (
 //	key: value # want ~: text           the report begins with text
 var expectation = regexp.MustCompile(`# (want|warn)( \d+)?( ~)?: (.*)$`)
 
-// report is a problem or a warning as the tests compare it.
-type report struct {
+// remark is a problem or a warning as the tests compare it.
+type remark struct {
 	line   int
 	kind   string
 	text   string
 	prefix bool
 }
 
-func expected(t *testing.T, file string) []report {
+func expectedRemarks(t *testing.T, file string) []remark {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want []report
+	var want []remark
 	for i, line := range strings.Split(string(data), "\n") {
 		m := expectation.FindStringSubmatch(line)
 		if m == nil {
 			continue
 		}
-		r := report{line: i + 1, kind: m[1], text: m[4], prefix: m[3] != ""}
+		r := remark{line: i + 1, kind: m[1], text: m[4], prefix: m[3] != ""}
 		if m[2] != "" {
 			r.line, _ = strconv.Atoi(m[2][1:])
 		}
@@ -49,14 +49,14 @@ func expected(t *testing.T, file string) []report {
 	return want
 }
 
-// reported loads the file and checks the outside of each line: FILE:LINE: text.
-func reported(t *testing.T, file string) []report {
+// remarksOn loads the file and checks the outside of each line: FILE:LINE: text.
+func remarksOn(t *testing.T, file string) []remark {
 	t.Helper()
 	c, warnings, err := LoadConfig(file)
 	if (c == nil) != (err != nil) {
 		t.Errorf("LoadConfig(%s) = %v, %v: want either", file, c, err)
 	}
-	var got []report
+	var got []remark
 	add := func(kind, s string) {
 		rest, ok := strings.CutPrefix(s, file+":")
 		digits, text, found := strings.Cut(rest, ": ")
@@ -64,14 +64,14 @@ func reported(t *testing.T, file string) []report {
 		if !ok || !found || err != nil {
 			t.Errorf("%q is not of the form FILE:LINE: text", s)
 		}
-		got = append(got, report{line: line, kind: kind, text: text})
+		got = append(got, remark{line: line, kind: kind, text: text})
 	}
 	if err != nil {
 		for _, s := range strings.Split(err.Error(), "\n") {
 			add("want", s)
 		}
 	}
-	if !slices.IsSortedFunc(got, func(a, b report) int { return a.line - b.line }) {
+	if !slices.IsSortedFunc(got, func(a, b remark) int { return a.line - b.line }) {
 		t.Errorf("the problems are not in the order of lines: %v", got)
 	}
 	for _, w := range warnings {
@@ -87,9 +87,9 @@ func TestLoadConfigReportsEveryLine(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			want := expected(t, file)
-			for _, g := range reported(t, file) {
-				i := slices.IndexFunc(want, func(w report) bool {
+			want := expectedRemarks(t, file)
+			for _, g := range remarksOn(t, file) {
+				i := slices.IndexFunc(want, func(w remark) bool {
 					return w.line == g.line && w.kind == g.kind && (w.text == g.text || w.prefix && strings.HasPrefix(g.text, w.text))
 				})
 				if i < 0 {
@@ -111,8 +111,8 @@ func configFiles() ([]string, error) {
 	return append(own, pasted...), errors.Join(err, err2)
 }
 
-// load parses text as if it were a file in a directory of its own.
-func load(t *testing.T, text string) (*Config, []Warning, error) {
+// loadText parses text as if it were a file in a directory of its own.
+func loadText(t *testing.T, text string) (*Config, []Warning, error) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "c.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

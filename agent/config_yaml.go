@@ -116,7 +116,7 @@ func syntaxText(err error) string {
 }
 
 // syntaxBudget bounds the bytes that syntaxLine parses again.
-const syntaxBudget = 32 << 20
+const syntaxBudget = 16 << 20
 
 // syntaxLine finds the line that breaks the text: the one after the longest
 // run of whole lines that still is YAML. The library's own number is that of

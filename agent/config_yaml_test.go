@@ -42,7 +42,7 @@ func TestLoadConfigSyntax(t *testing.T) {
 		{"null receivers", "wal: {}\nremote_write:\n", "F:1: remote_write: at least one receiver is needed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, _, err := load(t, c.text)
+			_, _, err := loadText(t, c.text)
 			if err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want one line: %s…", err, c.want)
 			}
@@ -63,7 +63,7 @@ func TestLoadConfigForms(t *testing.T) {
 		{"JSON", `{"global": {"scrape_interval": "30s"}, "remote_write": [{"url": "http://a/", "enable_http2": true}]}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, _, err := load(t, c.text); err != nil {
+			if _, _, err := loadText(t, c.text); err != nil {
 				t.Error(err)
 			}
 		})
@@ -94,7 +94,7 @@ func TestLoadConfigBombs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			begin := time.Now()
-			if _, _, err := load(t, text); err == nil {
+			if _, _, err := loadText(t, text); err == nil {
 				t.Error("no error")
 			}
 			if took := time.Since(begin); took > 5*time.Second {
@@ -126,7 +126,7 @@ func TestLoadConfigFile(t *testing.T) {
 func TestLoadConfigLargeBroken(t *testing.T) {
 	text := receiverLine + strings.Repeat("# a comment of some length, as one of a generated file\n", 15000) + "global:\n  a: b: c\n"
 	begin := time.Now()
-	_, _, err := load(t, text)
+	_, _, err := loadText(t, text)
 	if err == nil || !strings.Contains(err.Error(), "not valid YAML") {
 		t.Errorf("got %v", err)
 	}

@@ -95,7 +95,7 @@ func (p *fakePipe) Tasks() []writer.Task {
 	if p.task != nil {
 		run = p.task
 	}
-	return []writer.Task{{Name: "sender", Run: run}}
+	return []writer.Task{{Name: "receiver fake", Run: run}}
 }
 
 func (p *fakePipe) event(e string) {

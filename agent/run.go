@@ -131,10 +131,14 @@ func (a *agent) live(ctx context.Context, c *Config) error {
 	defer cancel(nil)
 	stop, stopRounds := context.WithCancel(hard)
 	defer stopRounds()
-	var senders, workers, rounds group
+	var keepers, senders, workers, rounds group
 	failed := make(chan error, 1)
 	for _, t := range w.Tasks() {
-		senders.Go(t.Name, func() { runTask(hard, t, failed) })
+		g := &keepers
+		if drains(t) {
+			g = &senders
+		}
+		g.Go(t.Name, func() { runTask(hard, t, failed) })
 	}
 	for _, s := range sources {
 		for _, k := range s.workers {
@@ -160,12 +164,10 @@ func (a *agent) live(ctx context.Context, c *Config) error {
 	}
 	a.dismiss(hard, sources, &workers)
 	w.Drain()
-	if left := senders.join(hard); len(left) > 0 {
-		a.log.Warn("shutdown timeout is over; what is unsent stays in the log and is sent after the next start",
-			append([]any{"timeout", c.ShutdownTimeout, "senders", strings.Join(left, ",")}, backlog(w)...)...)
-	}
+	senders.join(hard)
+	a.farewell(hard, w)
 	cancel(nil)
-	if left := senders.join(last); len(left) > 0 {
+	if left := append(senders.join(last), keepers.join(last)...); len(left) > 0 {
 		return errors.Join(err, fmt.Errorf("%w: %s", errStuck, strings.Join(left, ", ")))
 	}
 	return errors.Join(err, w.Close())
@@ -200,6 +202,20 @@ func (a *agent) dismiss(hard context.Context, sources []*source, workers *group)
 		a.log.Warn("collectors hang and are left behind", "collectors", strings.Join(left, ","))
 	}
 }
+
+// farewell says what is left for the next start.
+func (a *agent) farewell(hard context.Context, w pipe) {
+	left, frames := backlog(w)
+	if hard.Err() != nil {
+		a.log.Warn("shutdown timeout is over; what is unsent stays in the log", left...)
+	} else if frames > 0 {
+		a.log.Info("what is unsent stays in the log and is sent after the next start", left...)
+	}
+}
+
+// drains says that a task ends by itself after Drain: those of the receivers.
+// The log's housekeeping goes on until they have.
+func drains(t writer.Task) bool { return strings.HasPrefix(t.Name, "receiver ") }
 
 // runTask runs a task of the writer. One that ends with an error before it was
 // told to has found a fault that a restart may cure.

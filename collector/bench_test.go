@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -55,6 +56,29 @@ func BenchmarkCollector(b *testing.B) {
 				collectRound(b, collectors, buffers)
 			}
 		})
+	}
+}
+
+// A round in which nothing new appears allocates next to nothing: what is left
+// is the paths that statfs(2) copies, the round's worker and timers, and the
+// netlink socket.
+func TestRoundAllocations(t *testing.T) {
+	limits := map[string]float64{"filesystem": 14, "netdev": 4}
+	for _, name := range Names() {
+		h := realHost(nil)
+		h.statfs = func(string, *unix.Statfs_t) error { return nil }
+		if !slices.Contains(ownCollectors, name) && name != "netdev" {
+			h = recorded()
+		}
+		collectors, err := makeAll([]string{name}, h, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		buffers := make([]metric.Buffer, 1)
+		got := testing.AllocsPerRun(50, func() { collectRound(t, collectors, buffers) })
+		if got > limits[name] {
+			t.Errorf("%s: %v allocations a round, want at most %v", name, got, limits[name])
+		}
 	}
 }
 

@@ -55,17 +55,18 @@ func newCPUSys(h *host) cpuSys {
 // collect reads the counters, and the layout of cores and packages only when
 // changes, the state of the list of CPUs, is not what it was.
 func (s *cpuSys) collect(r *reader, changes uint64, dst *metric.Buffer) error {
-	var problems []error
+	var errLearn error
 	if !s.known || s.at != changes {
-		problems = append(problems, s.learn(r))
+		errLearn = s.learn(r)
 		s.known, s.at = true, changes
 	}
-	problems = append(problems,
+	return errors.Join(
+		errLearn,
 		s.addIsolated(r, dst),
 		addThrottles(r, cpuCoreThrottles, s.cores, dst),
 		addThrottles(r, cpuPackageThrottles, s.packages, dst),
-		s.addOnline(r, dst))
-	return errors.Join(problems...)
+		s.addOnline(r, dst),
+	)
 }
 
 func (s *cpuSys) addIsolated(r *reader, dst *metric.Buffer) error {

@@ -66,7 +66,9 @@ func (c *clock) Collect(_ context.Context, now time.Time, dst *metric.Buffer) er
 	}
 	var problems []error
 	for _, s := range c.sources {
-		problems = append(problems, c.addAvailable(s, dst), c.addCurrent(s, dst))
+		if err := errors.Join(c.addAvailable(s, dst), c.addCurrent(s, dst)); err != nil {
+			problems = append(problems, err)
+		}
 	}
 	return errors.Join(problems...)
 }

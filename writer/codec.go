@@ -40,7 +40,7 @@ const (
 	codecVersion = 1
 	maxPayload   = 16 << 20 // of a frame
 	maxBody      = 64 << 20 // of a payload, uncompressed
-	maxIDs       = 1 << 22  // of one source in one segment
+	maxIDs       = 1 << 20  // of one source in one segment
 )
 
 // Flags of a key or data payload, in the low bits of its first field.
@@ -177,8 +177,6 @@ func (r *byteReader) byte() byte {
 	}
 	return 0
 }
-
-func (r *byteReader) string() string { return string(r.bytes(r.items(1))) }
 
 func appendString(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)

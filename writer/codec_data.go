@@ -26,9 +26,9 @@ type dataCoder struct {
 }
 
 // append appends the body of a data frame without its ext section and tells
-// watch, by id, what the values were like. A nil watch is for steps: extra is
-// added to the orders, since a step is further from its key.
-func (e *dataCoder) append(dst []byte, k *keyframe, c *round, extra uint8, watch []tracker) []byte {
+// watch, by id, what the values were like; not a nil watch, which is for
+// steps, that are further from their key.
+func (e *dataCoder) append(dst []byte, k *keyframe, c *round, watch []tracker) []byte {
 	w := bitWriter{dst: dst}
 	elapsed := c.mono - k.mono
 	w.number(uint64(elapsed), elapsedOrder)
@@ -42,7 +42,7 @@ func (e *dataCoder) append(dst []byte, k *keyframe, c *round, extra uint8, watch
 			}
 		}
 	}
-	e.appendHot(&w, k, c, extra, watch)
+	e.appendHot(&w, k, c, watch)
 	e.appendCold(&w, k, c, watch)
 	for _, id := range e.fresh {
 		w.float(c.values[id], 0)
@@ -51,7 +51,7 @@ func (e *dataCoder) append(dst []byte, k *keyframe, c *round, extra uint8, watch
 }
 
 // appendHot appends the values of the series that the key calls hot.
-func (e *dataCoder) appendHot(w *bitWriter, k *keyframe, c *round, extra uint8, watch []tracker) {
+func (e *dataCoder) appendHot(w *bitWriter, k *keyframe, c *round, watch []tracker) {
 	elapsed := c.mono - k.mono
 	for _, id := range k.hot {
 		if !c.present.has(int(id)) {
@@ -59,14 +59,13 @@ func (e *dataCoder) appendHot(w *bitWriter, k *keyframe, c *round, extra uint8, 
 		}
 		v, base, f := c.values[id], k.values[id], &k.forms[id]
 		if f.heat == warm {
-			same := math.Float64bits(v) == math.Float64bits(base)
-			if same {
+			if math.Float64bits(v) == math.Float64bits(base) {
 				w.put(0, 1)
 				continue
 			}
 			w.put(1, 1)
 		}
-		w.value(v, base, f, elapsed, extra, watched(watch, id))
+		w.value(v, base, f, elapsed, watched(watch, id))
 	}
 }
 
@@ -88,12 +87,12 @@ func (e *dataCoder) appendCold(w *bitWriter, k *keyframe, c *round, watch []trac
 	w.ids(e.changed, changeOrder, len(k.cold))
 	for _, i := range e.changed {
 		id := k.cold[i]
-		w.value(c.values[id], k.values[id], &k.forms[id], 0, 0, watched(watch, id))
+		w.value(c.values[id], k.values[id], &k.forms[id], 0, watched(watch, id))
 	}
 }
 
 // value appends v, of which the key says base and f.
-func (w *bitWriter) value(v, base float64, f *form, elapsed int64, extra uint8, t *tracker) {
+func (w *bitWriter) value(v, base float64, f *form, elapsed int64, t *tracker) {
 	if f.class == exact {
 		t.exact(v, base)
 		w.float(v, base)
@@ -103,7 +102,7 @@ func (w *bitWriter) value(v, base float64, f *form, elapsed int64, extra uint8, 
 	if ok {
 		u := zigzag(i - f.expected(elapsed))
 		t.note(v, i, f.base, u)
-		ok = w.number(u, f.order+extra)
+		ok = w.number(u, f.order)
 	} else {
 		t.misfit(v)
 	}
@@ -158,11 +157,11 @@ func (r *bitReader) ids(dst []int32, countOrder uint8, limit int) []int32 {
 }
 
 // value reads what bitWriter.value wrote.
-func (r *bitReader) value(base float64, f *form, elapsed int64, extra uint8) float64 {
+func (r *bitReader) value(base float64, f *form, elapsed int64) float64 {
 	if f.class == exact {
 		return r.float(base)
 	}
-	u, ok := r.number(f.order + extra)
+	u, ok := r.number(f.order)
 	if !ok {
 		return r.float(base)
 	}
@@ -177,7 +176,7 @@ type dataReader struct {
 // read lays out in c the collection of a data frame that refers to k, and
 // returns the ext section. c.values has room for all ids of k and for those
 // it did not know; after an error c's content is undefined.
-func (e *dataReader) read(body []byte, h frameHeader, k *keyframe, extra uint8, c *round) ([]byte, error) {
+func (e *dataReader) read(body []byte, h frameHeader, k *keyframe, c *round) ([]byte, error) {
 	r := bitReader{src: body}
 	elapsed := int64(r.mustNumber(elapsedOrder))
 	c.mono = k.mono + elapsed
@@ -189,7 +188,7 @@ func (e *dataReader) read(body []byte, h frameHeader, k *keyframe, extra uint8, 
 		e.toggles = r.ids(e.toggles, toggleOrder, maxIDs)
 		c.toggle(e.toggles)
 	}
-	e.readHot(&r, k, c, extra)
+	e.readHot(&r, k, c)
 	e.readCold(&r, k, c)
 	for _, id := range e.toggles {
 		if c.present.has(int(id)) {
@@ -215,12 +214,12 @@ func (c *round) toggle(ids []int32) {
 	}
 }
 
-func (e *dataReader) readHot(r *bitReader, k *keyframe, c *round, extra uint8) {
+func (e *dataReader) readHot(r *bitReader, k *keyframe, c *round) {
 	elapsed := c.mono - k.mono
 	for _, id := range k.hot {
 		f := &k.forms[id]
 		if c.present.has(int(id)) && (f.heat == hot || r.take(1) != 0) {
-			c.values[id] = r.value(k.values[id], f, elapsed, extra)
+			c.values[id] = r.value(k.values[id], f, elapsed)
 		}
 	}
 }
@@ -233,6 +232,6 @@ func (e *dataReader) readCold(r *bitReader, k *keyframe, c *round) {
 			r.bad = true
 			return
 		}
-		c.values[id] = r.value(k.values[id], &k.forms[id], 0, 0)
+		c.values[id] = r.value(k.values[id], &k.forms[id], 0)
 	}
 }

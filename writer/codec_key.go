@@ -70,18 +70,28 @@ func (k *keyframe) step(base *keyframe, r *round, number uint64) {
 	k.number, k.time, k.mono = number, r.time, r.mono
 	copy(k.present, r.present)
 	for id := range k.present.each {
+		var f form
 		v := r.values[id]
-		f := form{class: classOf(v), order: coldOrder}
 		if base.present.has(id) {
-			f = base.forms[id]
-		}
-		var ok bool
-		if f.base, ok = f.class.scale(v); !ok {
-			f.class, f.slope = exact, 0
+			f = base.forms[id].at(v, base.values[id])
+		} else {
+			f = form{class: classOf(v), order: coldOrder}.at(v, 0)
 		}
 		k.values[id], k.forms[id] = v, f
 	}
 	k.list()
+}
+
+// at returns f with v in place of the value old, which it has now.
+func (f form) at(v, old float64) form {
+	if math.Float64bits(v) == math.Float64bits(old) {
+		return f
+	}
+	var ok bool
+	if f.base, ok = f.class.scale(v); !ok {
+		f.class, f.slope = exact, 0
+	}
+	return f
 }
 
 // copyOf makes k the same as from, in its own memory.

@@ -26,6 +26,8 @@ type memoryLog struct {
 	calls   int
 	fail    func(call int) bool
 	discard bool // keep no frames
+
+	rollFailed bool
 }
 
 var errDisk = errors.New("disk on fire")
@@ -63,7 +65,7 @@ func (l *memoryLog) Append(kind wal.Kind, payload []byte) (uint64, error) {
 }
 
 func (l *memoryLog) Roll(heads [][]byte) error {
-	if l.failing() {
+	if l.rollFailed = l.failing(); l.rollFailed {
 		return errDisk
 	}
 	l.segment, l.size = l.next(), 32

@@ -142,7 +142,7 @@ func (d *decoder) readStep(s *decoderSource, body []byte, h frameHeader, r *roun
 	if back.bad || !s.wholes || s.whole.number != whole {
 		return nil, damaged("key %d of source %q", whole, s.dict.source)
 	}
-	ext, err := d.data.read(back.src, h, &s.whole, stepOrder, r)
+	ext, err := d.data.read(back.src, h, &s.whole, r)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (d *decoder) readData(s *decoderSource, body []byte, h frameHeader, r *roun
 	if !s.keyed || s.key.number != h.key {
 		return nil, damaged("key %d of source %q", h.key, s.dict.source)
 	}
-	return d.data.read(body, h, &s.key, 0, r)
+	return d.data.read(body, h, &s.key, r)
 }
 
 // readExt reads the histograms and exemplars of a frame, of the series that are known.

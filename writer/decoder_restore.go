@@ -24,11 +24,8 @@ func restore(log *wal.Log) []lastCollection {
 	have := make(map[string]bool)
 	end := log.End()
 	for range restoreSegments {
-		if end == 0 {
-			break
-		}
-		d, first := decodeSegment(log, end-1)
-		if first >= end {
+		d := decodeLast(log, end)
+		if d.segment == 0 {
 			break
 		}
 		for _, number := range slices.Sorted(maps.Keys(d.sources)) {
@@ -40,28 +37,35 @@ func restore(log *wal.Log) []lastCollection {
 		if d.complete() {
 			break
 		}
-		end = first
+		end = d.segment
 	}
 	return found
 }
 
-// decodeSegment reads the segment that holds the frame with that number, and
-// returns what it says and its first number, which is above seq when there is
-// no such segment.
-func decodeSegment(log *wal.Log, seq uint64) (*decoder, uint64) {
-	d := newDecoder()
-	r := log.Reader(seq)
-	defer r.Close()
-	f, ok := r.Next()
-	if !ok {
-		return d, seq + 1
+// decodeLast decodes the last segment that has a frame below end; the decoder
+// has no segment when there is none. Segments without any may come after it, so the search goes
+// back in growing strides, and then reads on.
+func decodeLast(log *wal.Log, end uint64) *decoder {
+	for stride := uint64(1); ; stride *= 2 {
+		from := end - min(stride, end)
+		if d := decodeRange(log, from, end); d.segment > 0 || from == 0 {
+			return d
+		}
 	}
-	for first := f.Segment; ok && f.Segment == first; f, ok = r.Next() {
+}
+
+// decodeRange decodes from the segment that holds from to before end. What the
+// decoder knows in the end is about the last segment.
+func decodeRange(log *wal.Log, from, end uint64) *decoder {
+	d := newDecoder()
+	r := log.Reader(from)
+	defer r.Close()
+	for f, ok := r.Next(); ok && f.Seq < end; f, ok = r.Next() {
 		if c, err := d.decode(f); err == nil && c != nil {
 			d.release(c)
 		}
 	}
-	return d, d.segment
+	return d
 }
 
 // complete reports whether the heads of all sources that the segment began

@@ -102,25 +102,22 @@ func sameSource(a, b *metric.Source) bool {
 	return a.BootID == b.BootID && a.Start == b.Start && slices.Equal(a.Labels, b.Labels)
 }
 
-// store writes the round of s, in a new segment when that is due or when the
+// store writes the round of s, in a new segment when that is due, or when the
 // present one has become uncertain because of an error.
-func (e *encoder) store(s *encoderSource) error {
-	if !e.due() {
-		err := e.write(s)
+func (e *encoder) store(s *encoderSource) (err error) {
+	for range 2 {
+		if e.due() {
+			if err := e.roll(s); err != nil {
+				return fmt.Errorf("begin a segment: %w", err)
+			}
+		}
+		err = e.write(s)
 		if err == nil || errors.Is(err, errTooLarge) {
 			return err
 		}
+		e.open = false
 	}
-	e.open = false
-	if err := e.roll(s); err != nil {
-		return fmt.Errorf("begin a segment: %w", err)
-	}
-	e.open = true
-	if err := e.write(s); err != nil {
-		e.open = errors.Is(err, errTooLarge)
-		return fmt.Errorf("write collection of source %q: %w", s.name, err)
-	}
-	return nil
+	return fmt.Errorf("write collection of source %q: %w", s.name, err)
 }
 
 // due reports whether the next collection begins a segment: when the segment
@@ -175,6 +172,7 @@ func (e *encoder) writeRound(s *encoderSource) error {
 // roll begins a segment with the dictionaries of all sources that had series
 // in their last collection, and of s.
 func (e *encoder) roll(s *encoderSource) error {
+	e.open = false
 	alive := e.sources[:0]
 	for _, other := range e.sources {
 		if other == s || other.last.count() > 0 {
@@ -198,7 +196,7 @@ func (e *encoder) roll(s *encoderSource) error {
 	if err := e.log.Roll(heads); err != nil {
 		return err
 	}
-	e.begun = e.log.Size()
+	e.begun, e.open = e.log.Size(), true
 	return nil
 }
 

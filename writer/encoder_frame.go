@@ -13,8 +13,7 @@ import (
 const (
 	firstPeriod = 8
 	fullPeriod  = 64
-	stepPeriod  = 8 // collections from one step to the next
-	stepOrder   = 2 // by which a step's orders are higher
+	stepPeriod  = 5 // collections from one step to the next
 	calm        = 4 // data frames after a key whose size is taken for normal
 )
 
@@ -71,11 +70,11 @@ func (e *encoder) appendBody(s *encoderSource) (wal.Kind, frameHeader) {
 	case s.steps >= stepPeriod:
 		h.flags |= flagStep
 		e.body = binary.AppendUvarint(e.body, s.keys-s.whole.number)
-		e.body = e.coder.append(e.body, &s.whole, &s.round, stepOrder, nil)
+		e.body = e.coder.append(e.body, &s.whole, &s.round, nil)
 		s.key.step(&s.whole, &s.round, s.keys)
 	default:
 		kind, h.key = wal.Data, s.keys-1
-		e.body = e.coder.append(e.body, &s.key, &s.round, 0, s.trackers)
+		e.body = e.coder.append(e.body, &s.key, &s.round, s.trackers)
 	}
 	if len(e.coder.toggles) > 0 {
 		h.flags |= flagPresence

@@ -39,8 +39,8 @@ type encoderSource struct {
 	dict     written
 	starts   []startChange // of ids that the segment already has
 	trackers []tracker     // by id
-	whole    keyframe  // the last one
-	key      keyframe  // the last whole one or step, to which data frames refer
+	whole    keyframe      // the last one
+	key      keyframe      // the last whole one or step, to which data frames refer
 	nextKey  keyframe
 	cadence
 }
@@ -159,10 +159,11 @@ func (s *encoderSource) compact(withRound bool) {
 	s.renumber(kept)
 	s.last = renumbered(s.last, kept)
 	s.round.present = renumbered(s.round.present, kept)
-	for i := range s.round.ext {
-		if withRound {
+	if withRound {
+		for i := range s.round.ext {
 			s.round.ext[i].id = int(newID[s.round.ext[i].id])
 		}
+		slices.SortFunc(s.round.ext, byID)
 	}
 	s.renameOrder(s.names.keep(newID))
 	s.dict = written{numbers: make(map[*metric.Desc]int)}

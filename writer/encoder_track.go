@@ -78,7 +78,7 @@ func (t *tracker) form(v float64, was *form, elapsed int64, frames int) form {
 		t.order = coldOrder
 	} else if frames >= learnAfter {
 		if t.seen > 0 {
-			t.order = uint8(max(int((t.lengths+uint32(t.seen)/2)/uint32(t.seen))-1, 0))
+			t.order = uint8((t.lengths + uint32(t.seen)/2) / uint32(t.seen))
 		}
 	}
 	f.order = min(t.order, maxOrder)

@@ -28,8 +28,14 @@ func testClient(t testing.TB, r Receiver) *client {
 	return c
 }
 
+// server starts a server whose handler finds the body read, so that it
+// notices when the client leaves.
 func server(t testing.TB, h http.HandlerFunc) *httptest.Server {
-	s := httptest.NewServer(h)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		h(w, r)
+	}))
 	t.Cleanup(s.Close)
 	return s
 }
@@ -174,7 +180,6 @@ func TestPostIsBoundedByTheTimeout(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := server(t, func(w http.ResponseWriter, r *http.Request) {
-				io.Copy(io.Discard, r.Body) // so that the server notices when we leave
 				tt.handler(w, r)
 			})
 			c := testClient(t, Receiver{URL: s.URL, Timeout: 100 * time.Millisecond})
@@ -268,7 +273,9 @@ func TestPostHidesSecrets(t *testing.T) {
 			if a := c.post(t.Context(), nil, 0); a.code != 400 || strings.Contains(a.text, secret) {
 				t.Errorf("answer text = %q, must not hold the secret", a.text)
 			}
-			c.dial = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no route for " + secret) }
+			c.dial = func(context.Context, string, string) (net.Conn, error) {
+				return nil, errors.New("no route for " + secret)
+			}
 			c.close()
 			a := c.post(t.Context(), nil, 0)
 			if text := a.String(); a.err == nil || strings.Contains(text, secret) || strings.Contains(text, "push") {

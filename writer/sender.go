@@ -47,6 +47,7 @@ var errStopped = errors.New("stopped")
 // delivered that can be without waiting. What was not stays behind the cursor.
 func (s *sender) run(ctx context.Context) error {
 	defer s.client.close()
+	defer s.feed.reader.Close()
 	for budget := s.limits().live; budget > 0; {
 		n := s.await(ctx)
 		if n == 0 {
@@ -128,7 +129,7 @@ func (s *sender) ready(final bool) (n int, wait time.Duration) {
 		return n, 0
 	}
 	deadline := s.feed.pending[0].read.Add(s.BatchSendDeadline)
-	if next := s.due.Load(); next == nil || !next.Before(deadline) {
+	if next := s.due.Load(); next == nil || next.IsZero() || !next.Before(deadline) {
 		return n, 0 // nothing would come in time
 	}
 	return n, deadline.Sub(s.clock.now())

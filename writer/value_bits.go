@@ -19,7 +19,7 @@ import (
 // doubling. https://en.wikipedia.org/wiki/Exponential-Golomb_coding
 const (
 	maxZeros = 20
-	maxOrder = 38 // in a form; a step adds stepOrder
+	maxOrder = 40
 )
 
 // bitWriter appends bits to dst.

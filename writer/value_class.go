@@ -30,11 +30,17 @@ func (c class) scale(v float64) (int64, bool) {
 	if c >= exact {
 		return 0, false
 	}
-	f := math.RoundToEven(v / classes[c].times * classes[c].over)
+	f := v
+	if c != integers { // the usual case is spared two divisions
+		f = math.RoundToEven(v / classes[c].times * classes[c].over)
+	}
 	if !(math.Abs(f) < 1<<62) {
 		return 0, false
 	}
 	i := int64(f)
+	if c == integers {
+		return i, math.Float64bits(float64(i)) == math.Float64bits(v)
+	}
 	return i, math.Float64bits(c.value(i)) == math.Float64bits(v)
 }
 

@@ -36,6 +36,9 @@ func (l *Log) Append(kind Kind, payload []byte) (seq uint64, err error) {
 	}
 	if err := l.write(s, b); err != nil {
 		l.retire(s, copies)
+		if !s.inMem {
+			l.refusal, l.refused = err, time.Now()
+		}
 		return 0, fmt.Errorf("append frame %d to segment %d: %w", seq, s.first, err)
 	}
 	l.commit(s, copies, int64(len(b)), time.Now())
@@ -141,10 +144,7 @@ func (l *Log) Roll(heads [][]byte) error {
 	l.mu.Lock()
 	l.active = nil
 	l.mu.Unlock()
-	err := l.returnToDisk()
-	if err == nil {
-		err = l.rollOn(heads, false)
-	}
+	err := l.rollOnDisk(heads)
 	if err == nil {
 		return nil
 	}
@@ -154,6 +154,24 @@ func (l *Log) Roll(heads [][]byte) error {
 		return fmt.Errorf("roll: %w", errors.Join(err, memErr))
 	}
 	return nil
+}
+
+// rollOnDisk tries the disk, unless it refused a moment ago: a full one may
+// have room for the heads but not for what comes after them.
+func (l *Log) rollOnDisk(heads [][]byte) error {
+	now := time.Now()
+	if l.refusal != nil && now.Sub(l.refused) < houseInterval {
+		return l.refusal
+	}
+	l.refusal = nil
+	err := l.returnToDisk()
+	if err == nil {
+		err = l.rollOn(heads, false)
+	}
+	if err != nil {
+		l.refusal, l.refused = err, now
+	}
+	return err
 }
 
 // rollOn makes the next segment on disk or in memory.

@@ -71,11 +71,20 @@ func (l *Log) Cursor(name string) (*Cursor, error) {
 	}
 	c.state = state
 	l.cursors[name] = c
+	l.raiseLocked(state.end())
 	l.mu.Unlock()
 	if c.generation == 0 && attached {
 		c.create()
 	}
 	return c, nil
+}
+
+// raiseLocked keeps a cursor that could not be read at Open from hiding new
+// frames. Within a segment numbers have no gap, so the active one ends.
+func (l *Log) raiseLocked(end uint64) {
+	if end > l.next {
+		l.next, l.active = end, nil
+	}
 }
 
 // load reads the cursor's file.

@@ -2,167 +2,16 @@ package wal
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 )
-
-// countingFS counts reads.
-type countingFS struct {
-	osFS
-	reads atomic.Int64
-}
-
-type countingFile struct {
-	file
-	fs *countingFS
-}
-
-func (c *countingFS) Open(name string) (file, error) {
-	f, err := c.osFS.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	return countingFile{f, c}, nil
-}
-
-func (f countingFile) ReadAt(p []byte, off int64) (int, error) {
-	f.fs.reads.Add(1)
-	return f.file.ReadAt(p, off)
-}
-
-// faultyFS is the real file system until fail, asked before each operation
-// with its name and the file's, returns an error.
-type faultyFS struct {
-	osFS
-	fail func(op, name string) error
-}
-
-func (f *faultyFS) check(op, name string) error {
-	if err := f.fail(op, filepath.Base(name)); err != nil {
-		return &os.PathError{Op: op, Path: name, Err: err}
-	}
-	return nil
-}
-
-func (f *faultyFS) wrap(g file, err error, name string) (file, error) {
-	if err != nil {
-		return nil, err
-	}
-	return faultyFile{g, f, name}, nil
-}
-
-func (f *faultyFS) MkdirAll(dir string) error {
-	return errors.Join(f.check("mkdir", dir), f.osFS.MkdirAll(dir))
-}
-
-func (f *faultyFS) Lock(name string) (dirLock, error) {
-	if err := f.check("lock", name); err != nil {
-		return nil, err
-	}
-	return f.osFS.Lock(name)
-}
-
-func (f *faultyFS) List(dir string) ([]entry, error) {
-	if err := f.check("list", dir); err != nil {
-		return nil, err
-	}
-	return f.osFS.List(dir)
-}
-
-func (f *faultyFS) Open(name string) (file, error) {
-	if err := f.check("open", name); err != nil {
-		return nil, err
-	}
-	g, err := f.osFS.Open(name)
-	return f.wrap(g, err, name)
-}
-
-func (f *faultyFS) Create(name string) (file, error) {
-	if err := f.check("create", name); err != nil {
-		return nil, err
-	}
-	g, err := f.osFS.Create(name)
-	return f.wrap(g, err, name)
-}
-
-func (f *faultyFS) OpenInPlace(name string) (file, error) {
-	if err := f.check("inplace", name); err != nil {
-		return nil, err
-	}
-	g, err := f.osFS.OpenInPlace(name)
-	return f.wrap(g, err, name)
-}
-
-func (f *faultyFS) Rename(from, to string) error {
-	if err := f.check("rename", from); err != nil {
-		return err
-	}
-	return f.osFS.Rename(from, to)
-}
-
-func (f *faultyFS) Remove(name string) error {
-	if err := f.check("remove", name); err != nil {
-		return err
-	}
-	return f.osFS.Remove(name)
-}
-
-func (f *faultyFS) SyncDir(dir string) error {
-	if err := f.check("syncdir", dir); err != nil {
-		return err
-	}
-	return f.osFS.SyncDir(dir)
-}
-
-type faultyFile struct {
-	file
-	fs   *faultyFS
-	name string
-}
-
-func (f faultyFile) ReadAt(p []byte, off int64) (int, error) {
-	if err := f.fs.check("read", f.name); err != nil {
-		return 0, err
-	}
-	return f.file.ReadAt(p, off)
-}
-
-// Write may write a part: that is how disks fill up.
-func (f faultyFile) Write(p []byte) (int, error) {
-	if err := f.fs.check("write", f.name); err != nil {
-		return 0, err
-	}
-	if err := f.fs.check("short", f.name); err != nil {
-		n, _ := f.file.Write(p[:len(p)*2/3])
-		return n, err
-	}
-	return f.file.Write(p)
-}
-
-func (f faultyFile) WriteAt(p []byte, off int64) (int, error) {
-	if err := f.fs.check("pwrite", f.name); err != nil {
-		n, _ := f.file.WriteAt(p[:len(p)/2], off) // torn
-		return n, err
-	}
-	return f.file.WriteAt(p, off)
-}
-
-func (f faultyFile) Sync() error {
-	if err := f.fs.check("sync", f.name); err != nil {
-		return err
-	}
-	return f.file.Sync()
-}
 
 // producer appends as the codec does: after an error it rolls and appends
 // again.
@@ -183,7 +32,7 @@ func (p *producer) put(t *testing.T, text string) {
 			t.Fatalf("roll: %v", err)
 		}
 	}
-	t.Fatalf("%q could not be appended", text)
+	t.Fatalf("%.20q could not be appended", text)
 }
 
 // texts returns the payloads of data frames.
@@ -200,7 +49,7 @@ func texts(frames []frame) (texts []string) {
 // ways: nothing that was appended is lost, to no reader, and the log comes
 // back to the disk.
 func TestEachOperationFails(t *testing.T) {
-	ops := []string{"mkdir", "lock", "list", "open", "create", "inplace", "remove", "syncdir", "read", "write", "short", "pwrite", "sync"}
+	ops := []string{"mkdir", "lock", "list", "open", "create", "inplace", "remove", "syncdir", "read", "write", "short", "late", "pwrite", "sync"}
 	for _, op := range ops {
 		for _, errno := range []error{syscall.ENOSPC, syscall.EIO, syscall.EROFS} {
 			for _, times := range []int{1, 5} {
@@ -469,169 +318,4 @@ func TestFailingRead(t *testing.T) {
 		}
 		mustClose(t, l)
 	})
-}
-
-// badBlock is a disk with some bytes that cannot be read.
-type badBlock struct {
-	osFS
-	broken   bool
-	from, to int64
-}
-
-type badFile struct {
-	file
-	fs *badBlock
-}
-
-func (b *badBlock) Open(name string) (file, error) {
-	f, err := b.osFS.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	return badFile{f, b}, nil
-}
-
-func (f badFile) ReadAt(p []byte, off int64) (int, error) {
-	end := off + int64(len(p))
-	if !f.fs.broken || end <= f.fs.from || off >= f.fs.to {
-		return f.file.ReadAt(p, off)
-	}
-	n, _ := f.file.ReadAt(p[:max(0, f.fs.from-off)], off)
-	return n, syscall.EIO
-}
-
-// While every frame is acknowledged in time there is no sync; one that is not
-// is synced once, with its directory, and nothing after that.
-func TestSyncPolicy(t *testing.T) {
-	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		syncs := map[string]int{}
-		o := options()
-		o.SyncInterval = 5 * time.Second
-		l, err := open(dir, o, &faultyFS{fail: func(op, name string) error {
-			if op == "sync" || op == "syncdir" {
-				syncs[op]++
-			}
-			return nil
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := mustCursor(t, l, "c")
-		clear(syncs) // of the new cursor
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { l.Run(ctx); close(done) }()
-		mustRoll(t, l, []byte("head"))
-		for range 20 {
-			mustAppend(t, l, Data, nil)
-			time.Sleep(4 * time.Second)
-			c.Save(State{Acked: []Range{{0, l.End()}}})
-			time.Sleep(11 * time.Second)
-		}
-		synctest.Wait()
-		if len(syncs) > 0 {
-			t.Errorf("healthy link: %v", syncs)
-		}
-		mustAppend(t, l, Data, nil)
-		time.Sleep(5*time.Second + time.Millisecond)
-		synctest.Wait()
-		if syncs["sync"] != 1 || syncs["syncdir"] == 0 || l.Stats().Syncs != 1 {
-			t.Errorf("unacknowledged for the interval: %v", syncs)
-		}
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		if syncs["sync"] != 1 {
-			t.Errorf("nothing new: %v", syncs)
-		}
-		stop()
-		<-done
-		mustClose(t, l)
-	})
-}
-
-// Sync interval 0: durable before Append returns.
-func TestSyncEach(t *testing.T) {
-	o := options()
-	o.SyncInterval = 0
-	fail := false
-	l, err := open(t.TempDir(), o, &faultyFS{fail: func(op, name string) error {
-		if fail && op == "sync" {
-			return syscall.EIO
-		}
-		return nil
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	mustRoll(t, l, []byte("head"))
-	mustAppend(t, l, Data, []byte("a"))
-	if n := l.Stats().Syncs; n != 2 {
-		t.Errorf("%d syncs, want one for the roll and one for the frame", n)
-	}
-	fail = true
-	if _, err := l.Append(Data, []byte("b")); !errors.Is(err, syscall.EIO) {
-		t.Errorf("append with a failing sync: %v", err)
-	}
-	fail = false
-	if _, err := l.Append(Data, []byte("b")); !errors.Is(err, ErrNoSegment) {
-		t.Errorf("append to a retired segment: %v", err)
-	}
-	mustRoll(t, l, []byte("head"))
-	mustAppend(t, l, Data, []byte("c"))
-	if frames, _ := read(l, 0); !slices.Equal(texts(frames), []string{"a", "c"}) {
-		t.Errorf("log has %q", texts(frames))
-	}
-}
-
-// A failed sync retires the segment; its bytes are written anew and made
-// durable, under a reader that is in it.
-func TestRescue(t *testing.T) {
-	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		o := options()
-		o.SyncInterval = 5 * time.Second
-		var ops []string
-		failures := 1
-		l, err := open(dir, o, &faultyFS{fail: func(op, name string) error {
-			if strings.Contains(name, ".wal") && (op == "sync" || op == "rename") {
-				ops = append(ops, op)
-				if failures--; failures >= 0 {
-					return syscall.EIO
-				}
-			}
-			return nil
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		mustCursor(t, l, "c")
-		p := &producer{log: l}
-		p.put(t, "a")
-		r := l.Reader(0)
-		r.Next()
-		before := readAll(t, segmentFiles(t, dir)[0])
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { l.Run(ctx); close(done) }()
-		time.Sleep(6 * time.Second)
-		synctest.Wait()
-		p.put(t, "b")
-		if want := []string{"sync", "sync", "rename"}; !slices.Equal(ops, want) {
-			t.Errorf("operations %v, want %v", ops, want)
-		}
-		if got := readAll(t, segmentFiles(t, dir)[0]); string(got) != string(before) {
-			t.Errorf("rewritten as %d bytes, want the same %d", len(got), len(before))
-		}
-		if got := texts(drain(r)); !slices.Equal(got, p.want) {
-			t.Errorf("reader got %q, want %q", got, p.want)
-		}
-		stop()
-		<-done
-		mustClose(t, l)
-	})
-	if files, _ := filepath.Glob(filepath.Join(dir, "*.tmp")); len(files) > 0 {
-		t.Errorf("left %v", files)
-	}
 }

@@ -124,7 +124,7 @@ func (r *Reader) scan() (Frame, bool) {
 		if ok && intact(r.buf[r.pos:r.pos+size]) {
 			return r.take(size), true
 		}
-		r.skip(1)
+		r.skip(r.hop())
 	}
 	r.skip(r.end - r.at)
 	return Frame{}, false
@@ -140,6 +140,17 @@ func (r *Reader) take(size int) Frame {
 	r.pos += size
 	r.at += int64(size)
 	return Frame{Seq: seq, Kind: Kind(b[8]), Payload: b[frameHeader:], Segment: r.seg.first}
+}
+
+// hop returns how far it is to the next bytes in the buffer that deserve a
+// closer look: a known kind behind a possible length.
+func (r *Reader) hop() (n int64) {
+	b := r.buf[r.pos:]
+	i := 1
+	for i+frameHeader <= len(b) && (b[i+8]-1 > byte(Data)-1 || b[i+3] > maxPayload>>24) {
+		i++
+	}
+	return int64(i)
 }
 
 // skip passes over n bytes that are no frame.

@@ -120,11 +120,11 @@ func (l *Log) findEnds(d *listing) {
 		for f, ok := r.Next(); ok; f, ok = r.Next() {
 			s.end = f.Seq + 1
 		}
+		if r.unread { // what could not be read may come back
+			s.end = r.last + 1 + uint64(r.skipped)/frameHeader
+		}
 		r.Close()
 		d.next = max(d.next, s.end)
-		if r.unread { // what could not be read may come back
-			d.next = max(d.next, s.end+uint64(r.skipped)/frameHeader)
-		}
 	}
 }
 

@@ -60,6 +60,8 @@ type Log struct {
 
 	writing sync.Mutex // held over writes, evictions and unlinks; before mu
 	buf     []byte     // frames of one write
+	refusal error      // why the disk refused a write lately
+	refused time.Time
 	syncing sync.Mutex // held over fsync, so that two never meet in one file
 	wake    chan struct{}
 
@@ -173,7 +175,9 @@ const houseInterval = 10 * time.Second
 
 func (l *Log) keepHouse(now time.Time) {
 	l.writing.Lock()
-	if err := l.returnToDisk(); err != nil {
+	if err := l.returnToDisk(); err == nil {
+		l.refusal = nil
+	} else {
 		l.warnOnce("return", "disk still refuses; frames stay in memory", "dir", l.dir, "err", err)
 	}
 	l.evictOld(now)

@@ -1,0 +1,309 @@
+package agent
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"nodepush/metric"
+	"nodepush/receiver"
+)
+
+// beMain makes the test binary nodepush itself, so that tests run it as a
+// process of its own.
+const beMain = "NODEPUSH_TEST_BE_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(beMain) != "" {
+		os.Exit(Main(os.Args[1:], os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// nodepush prepares a process. It is killed when the test ends.
+func nodepush(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), os.Args[0], args...)
+	c.Env = append(os.Environ(), beMain+"=1")
+	return c
+}
+
+// run runs nodepush to its end.
+func run(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	c := nodepush(t, args...)
+	var out, errs bytes.Buffer
+	c.Stdout, c.Stderr = &out, &errs
+	if err := c.Run(); err != nil && c.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), c.ProcessState.ExitCode()
+}
+
+func TestCommandLine(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir+"/good.yaml", "remote_write:\n- url: http://127.0.0.1:1/api/v1/write\n")
+	write(t, dir+"/bad.yaml", "global:\n  scrape_intervall: 15s\nremote_write:\n- url: nonsense\n")
+	for _, c := range []struct {
+		name   string
+		args   string
+		code   int
+		stdout string // a regular expression
+		stderr string
+	}{
+		{"version", "--version", 0, `^nodepush \S+ \(revision \S+, built \S+, go1\.\S+ linux/\w+\)\n$`, `^$`},
+		{"help", "--help", 0, `(?s)^usage: nodepush .*run --config.file=FILE.*check.*once.*demo`, `^$`},
+		{"help of a command", "once --help", 0, `--collectors=NAME`, `^$`},
+		{"nothing", "", 2, `^$`, `a command is missing: run, check, once or demo`},
+		{"flags only", "--log.level=debug", 2, `^$`, `a command is missing`},
+		{"unknown command", "fly", 2, `^$`, `"fly"; try --help`},
+		{"unknown flag", "once --color", 2, `^$`, `--color.*try --help`},
+		{"level", "--log.level=loud once", 2, `^$`, `debug,info,warn,error, got 'loud'`},
+		{"format", "--log.format=xml once", 2, `^$`, `logfmt,json, got 'xml'`},
+		{"run without a file", "run", 2, `^$`, `--config.file`},
+		{"run with a missing file", "run --config.file=DIR/none.yaml", 1, `^$`, `none.yaml: .*no such file`},
+		{"run with a broken file", "run --config.file=DIR/bad.yaml", 1, `^$`, `(?s)bad.yaml:2: .*scrape_intervall.*bad.yaml:4: .*url.*has 2 problems`},
+		{"check", "check --config.file=DIR/good.yaml", 0, `^DIR/good.yaml: ok\n$`, `^$`},
+		{"check of a broken file", "check --config.file=DIR/bad.yaml", 1, `^$`, `(?s)^DIR/bad.yaml:2: .*\nDIR/bad.yaml:4: .*\nnodepush: the configuration has 2 problems\n$`},
+		{"once", "once --collectors=loadavg", 0, `(?m)^node_load1 [0-9.]+$`, `^$`},
+		{"once with a file", "once --config.file=DIR/good.yaml --collectors=uname,loadavg", 0, `(?s)node_load1 .*node_uname_info\{`, `^$`},
+		{"unknown collectors", "once --collectors=cpu,gpu,tpu", 1, `^$`, `no such collector: "gpu", "tpu"; there are cpu, .*loadavg`},
+		{"collector fails", "--path.procfs=DIR/proc once --collectors=loadavg,uname", 1, `node_uname_info\{`, `^nodepush: collector loadavg: `},
+		{"demo for a word", "demo --for=long", 2, `^$`, `long`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			write(t, dir+"/proc/loadavg", "no numbers\n")
+			fill := strings.NewReplacer("DIR", dir)
+			stdout, stderr, code := run(t, strings.Fields(fill.Replace(c.args))...)
+			if code != c.code {
+				t.Errorf("exit status %d, want %d", code, c.code)
+			}
+			for _, s := range []struct{ name, got, want string }{{"stdout", stdout, c.stdout}, {"stderr", stderr, c.stderr}} {
+				if want := regexp.MustCompile(fill.Replace(s.want)); !want.MatchString(s.got) {
+					t.Errorf("%s is\n%s\nwant a match of %s", s.name, s.got, want)
+				}
+			}
+		})
+	}
+}
+
+// The output of once is what Prometheus' own tool reads, families in order and
+// each described once.
+func TestOnceIsReadable(t *testing.T) {
+	stdout, stderr, code := run(t, "once")
+	if code != 0 {
+		t.Fatalf("exit status %d: %s", code, stderr)
+	}
+	last := ""
+	for line := range strings.Lines(stdout) {
+		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			if name <= last {
+				t.Errorf("%q after %q", name, last)
+			}
+			last = name
+		}
+	}
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not installed")
+	}
+	c := exec.CommandContext(t.Context(), promtool, "check", "metrics")
+	c.Stdin = strings.NewReader(stdout)
+	if out, err := c.CombinedOutput(); err != nil && c.ProcessState.ExitCode() != 3 { // 3: it does not like node_exporter's names
+		t.Errorf("promtool: %v\n%s", err, out)
+	}
+}
+
+// once | head
+func TestOnceClosedEarly(t *testing.T) {
+	c := nodepush(t, "once")
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out.Close()
+	if err := c.Wait(); err != nil || stderr.Len() > 0 {
+		t.Errorf("%v, stderr %q", err, stderr.String())
+	}
+}
+
+// The demo shows samples that arrived, ends by itself or with Ctrl-C, and
+// loses nothing and leaves nothing.
+func TestDemo(t *testing.T) {
+	line := regexp.MustCompile(`(?m)^ +(\d+) +(\d+) +(\d+) +(\d+) +([\d.]+) +(-?[\d.]+) +([\d.]+|-) +([\d.]+) +([\d.]+)$`)
+	sum := regexp.MustCompile(`(?m)^(\d+) rounds: (\d+) samples collected, (\d+) stored by the receiver in (\d+) requests, 0 requests refused; [\d.]+ B/sample on the wire, [\d.]+ in the log`)
+	for _, c := range []struct {
+		name string
+		args []string
+		stop os.Signal
+	}{{"for 4 s", []string{"demo", "--for=4s"}, nil}, {"Ctrl-C", []string{"demo"}, os.Interrupt}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := nodepush(t, c.args...)
+			tmp := t.TempDir()
+			p.Env = append(p.Env, "TMPDIR="+tmp)
+			out, stderr := startReading(t, p)
+			start := time.Now()
+			var text strings.Builder
+			for lines := bufio.NewScanner(out); lines.Scan(); {
+				fmt.Fprintln(&text, lines.Text())
+				m := line.FindStringSubmatch(lines.Text())
+				if m != nil && m[2] != "0" && c.stop != nil {
+					if took := time.Since(start); took > 5*time.Second {
+						t.Errorf("the first samples took %v", took)
+					}
+					p.Process.Signal(c.stop)
+				}
+			}
+			if err := p.Wait(); err != nil || stderr.Len() > 0 {
+				t.Errorf("%v, stderr %s", err, stderr)
+			}
+			if n := len(line.FindAllString(text.String(), -1)); n < 1 {
+				t.Errorf("no line of figures in\n%s", text.String())
+			}
+			m := sum.FindStringSubmatch(text.String())
+			if m == nil || m[2] != m[3] || m[2] == "0" {
+				t.Errorf("summary %q of\n%s", m, text.String())
+			}
+			if left, _ := filepath.Glob(tmp + "/*"); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+// startReading starts p and returns its stdout; stderr may be read after it ended.
+func startReading(t *testing.T, p *exec.Cmd) (io.Reader, *bytes.Buffer) {
+	t.Helper()
+	out, err := p.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	p.Stderr = &stderr
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return out, &stderr
+}
+
+// service is a running `nodepush run`.
+type service struct {
+	*exec.Cmd
+	journal *journal
+}
+
+func startService(t *testing.T, file string) service {
+	t.Helper()
+	s := service{nodepush(t, "run", "--config.file="+file), new(journal)}
+	s.Stderr = s.journal
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// until waits for a condition, at most half a minute.
+func until(t *testing.T, what string, true func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !true(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+const serviceConfig = `
+global:
+  scrape_interval: 1s
+  external_labels: {site: %s}
+collectors: {profile: none, loadavg: {}}
+remote_write:
+- url: %s/api/v1/write
+  queue_config: {batch_send_deadline: 200ms, min_backoff: 50ms, max_backoff: 200ms}
+wal: {dir: %s}
+`
+
+// The whole service as a process: it starts without its receiver, sends what
+// it kept, survives a broken reload, takes a good one, and stops in order.
+func TestService(t *testing.T) {
+	t.Parallel()
+	var down atomic.Bool
+	down.Store(true)
+	sink := receiver.New(receiver.Options{Strict: true, KeepBytes: 1 << 24, Answer: func(*http.Request) int {
+		if down.Load() {
+			return 503
+		}
+		return 0
+	}})
+	server := httptest.NewServer(sink)
+	defer server.Close()
+	dir := t.TempDir()
+	file := dir + "/nodepush.yaml"
+	write(t, file, fmt.Sprintf(serviceConfig, "a", server.URL, dir+"/state/wal"))
+	s := startService(t, file)
+	site := func(name string) []receiver.Series {
+		return sink.Select("node_load1", metric.Label{Name: "site", Value: name})
+	}
+
+	until(t, "requests that fail", func() bool { return sink.Stats().Refused > 2 })
+	down.Store(false)
+	until(t, "a sample", func() bool { return len(site("a")) == 1 })
+	second := startService(t, file)
+	if err := second.Wait(); err == nil || second.ProcessState.ExitCode() != 1 {
+		t.Errorf("a second service with the same log: %v\n%s", err, second.journal)
+	}
+	write(t, file, "broken: true\n")
+	s.Process.Signal(syscall.SIGHUP)
+	until(t, "the problem in the log", func() bool { return s.journal.lines("nodepush.yaml:1") > 0 })
+	write(t, file, fmt.Sprintf(serviceConfig, "b", server.URL, dir+"/state/wal"))
+	s.Process.Signal(syscall.SIGHUP)
+	until(t, "a sample of the new configuration", func() bool { return len(site("b")) == 1 && site("b")[0].Count > 1 })
+	s.Process.Signal(syscall.SIGTERM)
+	if err := s.Wait(); err != nil || s.journal.lines("msg=stopped") != 1 {
+		t.Errorf("stop: %v\n%s", err, s.journal)
+	}
+
+	// One series is stale since its labels changed; the other is live, for a
+	// stop sends no markers. Together they have every second from first to last.
+	a, b := site("a")[0], site("b")[0]
+	if !b.Live {
+		t.Error("stopping marked the series as stale")
+	}
+	var all []receiver.Sample
+	for _, v := range append(a.Samples, b.Samples...) {
+		if !v.Stale() {
+			all = append(all, v)
+		}
+	}
+	for i := 1; i < len(all); i++ {
+		if gap := all[i].Time - all[i-1].Time; gap < 400 || gap > 2600 { // a reload may cost the round it falls on
+			t.Errorf("%d ms between samples %d and %d of %d", gap, i-1, i, len(all))
+		}
+	}
+	name, _ := os.ReadFile(dir + "/state/instance")
+	if got := a.Label("instance"); got == "" || got+"\n" != string(name) || a.Label("job") != "node" {
+		t.Errorf("labels %v, instance file %q", a.Labels, name)
+	}
+	if refused := sink.Stats().LastRefusal; !strings.Contains(refused, "503") {
+		t.Errorf("the receiver refused: %s", refused)
+	}
+}

@@ -1,0 +1,156 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// While every frame is acknowledged in time there is no sync; one that is not
+// is synced once, with its directory, and nothing after that.
+func TestSyncPolicy(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		syncs := map[string]int{}
+		o := options()
+		o.SyncInterval = 5 * time.Second
+		l, err := open(dir, o, &faultyFS{fail: func(op, name string) error {
+			if op == "sync" || op == "syncdir" {
+				syncs[op]++
+			}
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := mustCursor(t, l, "c")
+		clear(syncs) // of the new cursor
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { l.Run(ctx); close(done) }()
+		mustRoll(t, l, []byte("head"))
+		for range 20 {
+			mustAppend(t, l, Data, nil)
+			time.Sleep(4 * time.Second)
+			c.Save(State{Acked: []Range{{0, l.End()}}})
+			time.Sleep(11 * time.Second)
+		}
+		synctest.Wait()
+		if len(syncs) > 0 {
+			t.Errorf("healthy link: %v", syncs)
+		}
+		mustAppend(t, l, Data, nil)
+		time.Sleep(5*time.Second + time.Millisecond)
+		synctest.Wait()
+		if syncs["sync"] != 1 || syncs["syncdir"] == 0 || l.Stats().Syncs != 1 {
+			t.Errorf("unacknowledged for the interval: %v", syncs)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if syncs["sync"] != 1 {
+			t.Errorf("nothing new: %v", syncs)
+		}
+		dirs := syncs["syncdir"]
+		mustAppend(t, l, Data, nil)
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		if syncs["sync"] != 2 || syncs["syncdir"] != dirs {
+			t.Errorf("the same segment again: %v, want no more than %d of the directory", syncs, dirs)
+		}
+		stop()
+		<-done
+		mustClose(t, l)
+	})
+}
+
+// Sync interval 0: durable before Append returns.
+func TestSyncEach(t *testing.T) {
+	o := options()
+	o.SyncInterval = 0
+	fail := false
+	l, err := open(t.TempDir(), o, &faultyFS{fail: func(op, name string) error {
+		if fail && op == "sync" {
+			return syscall.EIO
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	mustRoll(t, l, []byte("head"))
+	mustAppend(t, l, Data, []byte("a"))
+	if n := l.Stats().Syncs; n != 2 {
+		t.Errorf("%d syncs, want one for the roll and one for the frame", n)
+	}
+	fail = true
+	if _, err := l.Append(Data, []byte("b")); !errors.Is(err, syscall.EIO) {
+		t.Errorf("append with a failing sync: %v", err)
+	}
+	fail = false
+	if _, err := l.Append(Data, []byte("b")); !errors.Is(err, ErrNoSegment) {
+		t.Errorf("append to a retired segment: %v", err)
+	}
+	mustRoll(t, l, []byte("head"))
+	mustAppend(t, l, Data, []byte("c"))
+	if frames, _ := read(l, 0); !slices.Equal(texts(frames), []string{"a", "c"}) {
+		t.Errorf("log has %q", texts(frames))
+	}
+}
+
+// A failed sync retires the segment; its bytes are written anew and made
+// durable, under a reader that is in it.
+func TestRescue(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		o := options()
+		o.SyncInterval = 5 * time.Second
+		var ops []string
+		failures := 1
+		l, err := open(dir, o, &faultyFS{fail: func(op, name string) error {
+			if strings.Contains(name, ".wal") && (op == "sync" || op == "rename") {
+				ops = append(ops, op)
+				if failures--; failures >= 0 {
+					return syscall.EIO
+				}
+			}
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustCursor(t, l, "c")
+		p := &producer{log: l}
+		p.put(t, "a")
+		r := l.Reader(0)
+		r.Next()
+		before := readAll(t, segmentFiles(t, dir)[0])
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { l.Run(ctx); close(done) }()
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		p.put(t, "b")
+		if want := []string{"sync", "sync", "rename"}; !slices.Equal(ops, want) {
+			t.Errorf("operations %v, want %v", ops, want)
+		}
+		if got := readAll(t, segmentFiles(t, dir)[0]); string(got) != string(before) {
+			t.Errorf("rewritten as %d bytes, want the same %d", len(got), len(before))
+		}
+		if got := texts(drain(r)); !slices.Equal(got, p.want) {
+			t.Errorf("reader got %q, want %q", got, p.want)
+		}
+		stop()
+		<-done
+		mustClose(t, l)
+	})
+	if files, _ := filepath.Glob(filepath.Join(dir, "*.tmp")); len(files) > 0 {
+		t.Errorf("left %v", files)
+	}
+}
