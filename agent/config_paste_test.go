@@ -78,6 +78,17 @@ func TestPastedRelabel(t *testing.T) {
 	}
 }
 
+// A key with nothing behind it is empty in Prometheus' rules, not the default.
+func TestPastedRelabelNull(t *testing.T) {
+	c, _, err := loadText(t, "remote_write:\n- url: http://a/\n  write_relabel_configs:\n  - target_label: a\n    separator:\n    replacement:\n    regex:\n  - {target_label: a}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty, standard := c.Writer.Receivers[0].WriteRelabel[0], c.Writer.Receivers[0].WriteRelabel[1]
+	wantSame(t, "null", [3]string{empty.Separator, empty.Replacement, empty.Regex.String()}, [3]string{"", "", ""})
+	wantSame(t, "absent", [3]string{standard.Separator, standard.Replacement, standard.Regex.String()}, [3]string{";", "$1", "(.*)"})
+}
+
 func TestPastedOAuth2(t *testing.T) {
 	_, r := loadPasted(t, "oauth2")
 	wantSame(t, "oauth2", *r.HTTP.OAuth2, config.OAuth2{

@@ -80,13 +80,14 @@ func readSourceLabels(v value, r *relabel.Config) {
 // readRelabel reads the list of rules. A rule is judged as a whole only when
 // each of its keys was good, and then by the library.
 func readRelabel(v value, r *writer.Receiver) {
+	keys := relabelKeys()
 	for _, item := range v.items() {
 		if item.null() {
 			item.fail("an empty rule")
 			continue
 		}
 		rule, before := relabel.DefaultRelabelConfig, len(v.p.problems)
-		readBlock(item, relabelKeys(), &rule)
+		readBlock(item, keys, &rule)
 		item.emptied(&rule)
 		if len(v.p.problems) > before {
 			continue

@@ -82,10 +82,10 @@ func defaultReceiver() writer.Receiver {
 // receiversReader reads the list remote_write.
 func receiversReader() reader[draft] {
 	return reader[draft]{typ: "list of blocks", read: func(v value, d *draft) {
-		items := v.items()
+		items, keys := v.items(), receiverKeys()
 		for _, item := range items {
 			r := defaultReceiver()
-			readReceiver(item, &r)
+			readReceiver(item, keys, &r)
 			d.Writer.Receivers = append(d.Writer.Receivers, r)
 		}
 		checkNames(items, d.Writer.Receivers)
@@ -97,9 +97,9 @@ func receiversReader() reader[draft] {
 
 // readReceiver reads an element of remote_write and checks its keys against
 // each other.
-func readReceiver(v value, r *writer.Receiver) {
+func readReceiver(v value, keys []key[writer.Receiver], r *writer.Receiver) {
 	before := len(v.p.problems)
-	readBlock(v, receiverKeys(), r)
+	readBlock(v, keys, r)
 	if !v.has("url") {
 		v.key("url").fail("is required: an http or https URL such as https://host/api/v1/write")
 	}

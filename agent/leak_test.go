@@ -26,8 +26,7 @@ func TestNothingIsLeft(t *testing.T) {
 	for i := range c.Collectors {
 		c.Collectors[i].Interval = c.Interval
 	}
-	var a *agent
-	a = newAgent(collector.Paths{Procfs: "/proc", Sysfs: "/sys", Rootfs: "/", UdevData: "/run/udev/data", Runfs: "/run"},
+	a := newAgent(collector.Paths{Procfs: "/proc", Sysfs: "/sys", Rootfs: "/", UdevData: "/run/udev/data", Runfs: "/run"},
 		func() (*Config, []Warning, error) { return c, nil, nil }, slog.New(slog.DiscardHandler))
 	signals, ended := make(chan os.Signal, 1), make(chan error, 1)
 	go func() { ended <- a.run(c, signals) }()

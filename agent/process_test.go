@@ -5,20 +5,13 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
-
-	"nodepush/metric"
-	"nodepush/receiver"
 )
 
 // beMain makes the test binary nodepush itself, so that tests run it as a
@@ -203,107 +196,4 @@ func startReading(t *testing.T, p *exec.Cmd) (io.Reader, *bytes.Buffer) {
 		t.Fatal(err)
 	}
 	return out, &stderr
-}
-
-// service is a running `nodepush run`.
-type service struct {
-	*exec.Cmd
-	journal *journal
-}
-
-func startService(t *testing.T, file string) service {
-	t.Helper()
-	s := service{nodepush(t, "run", "--config.file="+file), new(journal)}
-	s.Stderr = s.journal
-	if err := s.Start(); err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// until waits for a condition, at most half a minute.
-func until(t *testing.T, what string, true func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !true(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
-const serviceConfig = `
-global:
-  scrape_interval: 1s
-  external_labels: {site: %s}
-collectors: {profile: none, loadavg: {}}
-remote_write:
-- url: %s/api/v1/write
-  queue_config: {batch_send_deadline: 200ms, min_backoff: 50ms, max_backoff: 200ms}
-wal: {dir: %s}
-`
-
-// The whole service as a process: it starts without its receiver, sends what
-// it kept, survives a broken reload, takes a good one, and stops in order.
-func TestService(t *testing.T) {
-	t.Parallel()
-	var down atomic.Bool
-	down.Store(true)
-	sink := receiver.New(receiver.Options{Strict: true, KeepBytes: 1 << 24, Answer: func(*http.Request) int {
-		if down.Load() {
-			return 503
-		}
-		return 0
-	}})
-	server := httptest.NewServer(sink)
-	defer server.Close()
-	dir := t.TempDir()
-	file := dir + "/nodepush.yaml"
-	write(t, file, fmt.Sprintf(serviceConfig, "a", server.URL, dir+"/state/wal"))
-	s := startService(t, file)
-	site := func(name string) []receiver.Series {
-		return sink.Select("node_load1", metric.Label{Name: "site", Value: name})
-	}
-
-	until(t, "requests that fail", func() bool { return sink.Stats().Refused > 2 })
-	down.Store(false)
-	until(t, "a sample", func() bool { return len(site("a")) == 1 })
-	second := startService(t, file)
-	if err := second.Wait(); err == nil || second.ProcessState.ExitCode() != 1 {
-		t.Errorf("a second service with the same log: %v\n%s", err, second.journal)
-	}
-	write(t, file, "broken: true\n")
-	s.Process.Signal(syscall.SIGHUP)
-	until(t, "the problem in the log", func() bool { return s.journal.lines("nodepush.yaml:1") > 0 })
-	write(t, file, fmt.Sprintf(serviceConfig, "b", server.URL, dir+"/state/wal"))
-	s.Process.Signal(syscall.SIGHUP)
-	until(t, "a sample of the new configuration", func() bool { return len(site("b")) == 1 && site("b")[0].Count > 1 })
-	s.Process.Signal(syscall.SIGTERM)
-	if err := s.Wait(); err != nil || s.journal.lines("msg=stopped") != 1 {
-		t.Errorf("stop: %v\n%s", err, s.journal)
-	}
-
-	// One series is stale since its labels changed; the other is live, for a
-	// stop sends no markers. Together they have every second from first to last.
-	a, b := site("a")[0], site("b")[0]
-	if !b.Live {
-		t.Error("stopping marked the series as stale")
-	}
-	var all []receiver.Sample
-	for _, v := range append(a.Samples, b.Samples...) {
-		if !v.Stale() {
-			all = append(all, v)
-		}
-	}
-	for i := 1; i < len(all); i++ {
-		if gap := all[i].Time - all[i-1].Time; gap < 400 || gap > 2600 { // a reload may cost the round it falls on
-			t.Errorf("%d ms between samples %d and %d of %d", gap, i-1, i, len(all))
-		}
-	}
-	name, _ := os.ReadFile(dir + "/state/instance")
-	if got := a.Label("instance"); got == "" || got+"\n" != string(name) || a.Label("job") != "node" {
-		t.Errorf("labels %v, instance file %q", a.Labels, name)
-	}
-	if refused := sink.Stats().LastRefusal; !strings.Contains(refused, "503") {
-		t.Errorf("the receiver refused: %s", refused)
-	}
 }

@@ -3,8 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,6 +101,21 @@ func TestLateCollectorComesBack(t *testing.T) {
 	})
 }
 
+// What is finished when the deadline ends counts.
+func TestFinishedBeatsDeadline(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 {
+		w := &worker{busy: true}
+		s := &source{workers: []*worker{w}, done: make(chan outcome, 1), round: 7}
+		s.done <- outcome{worker: w, round: 7}
+		s.await(ended)
+		if !w.current || w.busy {
+			t.Fatal("a finished outcome was not taken")
+		}
+	}
+}
+
 // Collectors that ignore the deadline do not delay the next round.
 func TestDeadlineLeavesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -117,33 +132,6 @@ func TestDeadlineLeavesRoom(t *testing.T) {
 			}
 		}
 	})
-}
-
-// Rounds start at the host's own place in the interval, on the wall clock.
-func TestAlignmentAndSplay(t *testing.T) {
-	places := make(map[int64]bool)
-	for i := range 20 {
-		synctest.Test(t, func(t *testing.T) {
-			r := newRig(t)
-			r.config.Instance = fmt.Sprint("host-", i)
-			time.Sleep(time.Duration(i) * 777 * time.Millisecond) // whenever it starts
-			r.live(t, 35*time.Second)
-			rounds := r.pipe.of("node")
-			place := int64(r.host.splay(r.config.Instance, 10*time.Second) / time.Millisecond)
-			for n, round := range rounds {
-				if round.time%10_000 != place {
-					t.Errorf("host %d, round %d is %d ms into the interval, want %d", i, n, round.time%10_000, place)
-				}
-			}
-			if len(rounds) < 3 || len(rounds) > 4 {
-				t.Errorf("%d rounds in 35 s", len(rounds))
-			}
-			places[place/1000] = true
-		})
-	}
-	if len(places) < 5 {
-		t.Errorf("20 hosts have their rounds in %d of 10 seconds", len(places))
-	}
 }
 
 // Collectors that share an interval are a source; the agent's own metrics come
@@ -176,132 +164,6 @@ func TestIntervals(t *testing.T) {
 			if round.next < 0 || round.next > 10*time.Second {
 				t.Errorf("round %d of %s: next in %v", i, round.source, round.next)
 			}
-		}
-	})
-}
-
-// Steps of the wall clock neither stop rounds nor bunch them.
-func TestClockSteps(t *testing.T) {
-	for _, step := range []time.Duration{3 * time.Second, -3 * time.Second, 56 * 365 * 24 * time.Hour, -25 * time.Hour, 7 * time.Millisecond} {
-		t.Run(step.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t)
-				time.AfterFunc(44*time.Second, func() { r.step.Store(int64(step)) })
-				r.live(t, 2*time.Minute)
-				rounds := r.pipe.of("node")
-				for i := 1; i < len(rounds); i++ {
-					if gap := rounds[i].at - rounds[i-1].at; gap < 5*time.Second || gap > 15*time.Second {
-						t.Errorf("%v between rounds %d and %d", gap, i-1, i)
-					}
-				}
-				last := rounds[len(rounds)-1]
-				if place := int64(r.host.splay("rig", 10*time.Second) / time.Millisecond); last.time%10_000 != place {
-					t.Errorf("the last round is %d ms into the interval, want %d", last.time%10_000, place)
-				}
-				if n, _ := last.has("nodepush_rounds_skipped_total{node}"); n != 0 {
-					t.Errorf("%v rounds counted as skipped", n)
-				}
-				if gap := last.mono - rounds[0].mono; gap != (last.at - rounds[0].at).Milliseconds() {
-					t.Errorf("monotonic time ran %d ms in %v", gap, last.at-rounds[0].at)
-				}
-			})
-		})
-	}
-}
-
-// Rounds missed in a suspension are counted and not made up.
-func TestSuspend(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		time.AfterFunc(44*time.Second, func() { r.step.Store(int64(time.Hour)); r.sleep.Store(int64(time.Hour)) }) // timers stand still, both clocks ran on
-		r.live(t, 2*time.Minute)
-		rounds := r.pipe.of("node")
-		if len(rounds) < 11 || len(rounds) > 13 {
-			t.Errorf("%d rounds while awake for 120 s", len(rounds))
-		}
-		if n, _ := rounds[len(rounds)-1].has("nodepush_rounds_skipped_total{node}"); n != 360 {
-			t.Errorf("%v rounds skipped in an hour, want 360", n)
-		}
-	})
-}
-
-// A log that takes long, or a process that was stopped: what was due
-// meanwhile is not made up.
-func TestStall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		open := r.open
-		r.open = func(c writerConfig, l logger) (pipe, error) {
-			p, err := open(c, l)
-			n := 0
-			r.pipe.fail = func() error {
-				if n++; n == 3 {
-					time.Sleep(47 * time.Second)
-				}
-				return nil
-			}
-			return p, err
-		}
-		r.live(t, 2*time.Minute)
-		rounds := r.pipe.of("node")
-		for i := 1; i < len(rounds); i++ {
-			if gap := rounds[i].at - rounds[i-1].at; gap < 5*time.Second {
-				t.Errorf("%v between rounds %d and %d", gap, i-1, i)
-			}
-		}
-		skipped, _ := rounds[len(rounds)-1].has("nodepush_rounds_skipped_total{node}")
-		if all := len(rounds) + int(skipped); all < 11 || all > 12 {
-			t.Errorf("%d rounds and %v skipped in 120 s", len(rounds), skipped)
-		}
-	})
-}
-
-// Errors of the log are counted, told, and stop nothing.
-func TestAppendErrors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		open := r.open
-		r.open = func(c writerConfig, l logger) (pipe, error) {
-			p, err := open(c, l)
-			r.pipe.fail = func() error { return errors.New("no space left on device") }
-			return p, err
-		}
-		r.live(t, 20*time.Minute)
-		rounds := r.pipe.of("node")
-		if n, _ := rounds[len(rounds)-1].has("nodepush_append_failures_total{node}"); int(n) != len(rounds)-1 {
-			t.Errorf("%v failures counted in %d rounds", n, len(rounds))
-		}
-		if n := r.journal.lines("no space left"); n < 3 || n > 5 {
-			t.Errorf("%d lines in 20 minutes:\n%s", n, r.journal)
-		}
-	})
-}
-
-// The journal of a collector that fails for an hour, in several ways, and
-// flaps, stays short and keeps what is new.
-func TestReport(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		j := newRig(t)
-		r := trouble{what: "collector", log: j.log}
-		for i := range 360 {
-			switch {
-			case i%50 == 7:
-				r.worked()
-			case i == 100:
-				r.failed(time.Now(), errors.New("something new"))
-			default:
-				r.failed(time.Now(), fmt.Errorf("error %d", i)) // always another text
-			}
-			time.Sleep(10 * time.Second)
-		}
-		if n := strings.Count(j.journal.String(), "\n"); n > 8+12+8 {
-			t.Errorf("%d lines in an hour:\n%s", n, j.journal)
-		}
-		r.worked()
-		r.worked()
-		last := j.journal.String()[strings.LastIndex(strings.TrimSuffix(j.journal.String(), "\n"), "\n")+1:]
-		if !strings.Contains(last, "works again") || j.journal.lines("works again") > 8 {
-			t.Errorf("log:\n%s", j.journal)
 		}
 	})
 }
@@ -339,5 +201,34 @@ func BenchmarkRound(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.collect(b.Context())
+	}
+}
+
+// Everything the agent says of itself is described, once.
+func TestSelfIsDescribed(t *testing.T) {
+	r := newRig(t)
+	c := r.counts.collector("a")
+	for _, n := range []*atomic.Uint64{&c.late, &c.failures, &c.panics} {
+		n.Add(1)
+	}
+	r.counts.source("node")
+	s := newSelf(readBuild(), r.counts, nil, r.log)
+	unseen := make(map[*metric.Desc]bool)
+	for _, d := range s.Descs() {
+		if unseen[d] || d.Help == "" || d.Name == "" {
+			t.Errorf("description %+v", d)
+		}
+		unseen[d] = true
+	}
+	delete(unseen, scrapeSuccess) // these two come from the source
+	delete(unseen, scrapeDuration)
+	for _, sample := range s.samples(time.Now()) {
+		if !slices.Contains(s.Descs(), sample.Desc) {
+			t.Errorf("%s is not described", sample.Desc.Name)
+		}
+		delete(unseen, sample.Desc)
+	}
+	for d := range unseen {
+		t.Errorf("%s is described and not there", d.Name)
 	}
 }

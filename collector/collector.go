@@ -68,6 +68,7 @@ type host struct {
 	Paths
 	statfs func(path string, st *unix.Statfs_t) error
 	uname  func(*unix.Utsname) error
+	zone   *time.Location
 	read   func(path string) // told of every file that was opened, unless nil
 }
 
@@ -108,7 +109,7 @@ func Names() []string {
 // problem with names and options at once (errors.Join), each as
 // "collectors.NAME.KEY: what is wrong". It opens no file that a collector needs.
 func New(names []string, p Paths, o Options) ([]Collector, error) {
-	return makeAll(names, &host{Paths: p.orUsual(), statfs: unix.Statfs, uname: unix.Uname}, o)
+	return makeAll(names, &host{Paths: p.orUsual(), statfs: unix.Statfs, uname: unix.Uname, zone: time.Local}, o)
 }
 
 func makeAll(names []string, h *host, o Options) ([]Collector, error) {

@@ -31,6 +31,7 @@ func hostWith(t testing.TB, files map[string]string) *host {
 		Paths:  Paths{Procfs: filepath.Join(dir, "proc"), Sysfs: filepath.Join(dir, "sys"), Rootfs: "/", UdevData: filepath.Join(dir, "udev")},
 		statfs: func(string, *unix.Statfs_t) error { return nil },
 		uname:  unix.Uname,
+		zone:   time.UTC,
 	}
 }
 

@@ -30,6 +30,8 @@ func TestCPUInfo(t *testing.T) {
 		{"off", arm, CPUOptions{}, nil},
 		{"empty pattern is off", arm, CPUOptions{InfoBugsInclude: ptr("")}, nil},
 		{"nothing known", "processor : 0\n", CPUOptions{Info: true}, map[string]float64{`node_cpu_info{cpu="0"}`: 1}},
+		{"flags of the first CPU", "processor : 0\nflags : a\n\nprocessor : 1\nflags : b\n", CPUOptions{InfoFlagsInclude: ptr(".")},
+			map[string]float64{`node_cpu_info{cpu="0"}`: 1, `node_cpu_info{cpu="1"}`: 1, `node_cpu_flag_info{flag="a"}`: 1}},
 		{"a flag twice", "processor : 0\nflags : a a\n", CPUOptions{InfoFlagsInclude: ptr(".")}, map[string]float64{`node_cpu_info{cpu="0"}`: 1, `node_cpu_flag_info{flag="a"}`: 1}},
 	}
 	for _, tt := range tests {

@@ -15,7 +15,9 @@ func onlySys(t *testing.T, c Collector) map[string]float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	maps.DeleteFunc(got, func(name string, _ float64) bool { return strings.HasPrefix(name, "node_cpu_seconds") || strings.HasPrefix(name, "node_cpu_guest") })
+	maps.DeleteFunc(got, func(name string, _ float64) bool {
+		return strings.HasPrefix(name, "node_cpu_seconds") || strings.HasPrefix(name, "node_cpu_guest")
+	})
 	return got
 }
 

@@ -25,6 +25,7 @@ var update = flag.Bool("update", false, "rewrite golden files and docs/metrics.m
 func recorded() *host {
 	return &host{
 		Paths: Paths{Procfs: "testdata/host/proc", Sysfs: "testdata/host/sys", Rootfs: "/", UdevData: "testdata/host/udev"},
+		zone:  time.FixedZone("CET", 3600),
 		statfs: func(path string, st *unix.Statfs_t) error {
 			switch path {
 			case "/":
@@ -69,9 +70,6 @@ func hostNames() []string {
 // The whole output for one host, with every collector and every option that
 // adds something.
 func TestGolden(t *testing.T) {
-	local := time.Local
-	time.Local = time.FixedZone("CET", 3600)
-	t.Cleanup(func() { time.Local = local })
 	on := Options{CPU: CPUOptions{Info: true, InfoFlagsInclude: ptr("^(aes|avx.*)$"), InfoBugsInclude: ptr("spectre")}}
 	collectors, err := makeAll(hostNames(), recorded(), on)
 	if err != nil {

@@ -2,11 +2,10 @@ package collector
 
 import (
 	"os"
-	"runtime"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 const netHeading = "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs\n"
@@ -86,19 +85,31 @@ func TestSameNetwork(t *testing.T) {
 	if sameNetwork("/proc/self/stat") || sameNetwork("testdata/host/proc/net/dev") || sameNetwork("/proc/none") {
 		t.Error("another file passes for the own namespace")
 	}
+	inNewNetwork(t, func() {
+		if sameNetwork("/proc/1/net/dev") {
+			t.Error("the namespace of process 1 passes for the own one")
+		}
+	})
+}
+
+// inNewNetwork runs check in a child process that has a network namespace of
+// its own. The test that calls it must do nothing before that may fail there.
+func inNewNetwork(t *testing.T, check func()) {
+	t.Helper()
+	const inside = "NODEPUSH_TEST_NEW_NETWORK"
+	if os.Getenv(inside) == t.Name() {
+		check()
+		return
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("a network namespace takes root")
 	}
-	same := make(chan bool)
-	go func() {
-		runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			t.Errorf("unshare: %v", err)
-		}
-		same <- sameNetwork("/proc/thread-self/net/dev")
-	}()
-	if <-same {
-		t.Error("another namespace passes for the own one")
+	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	child.Env = append(os.Environ(), inside+"="+t.Name())
+	child.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET}
+	out, err := child.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("in a network namespace of its own: %v\n%s", err, out)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -15,24 +14,11 @@ import (
 // the same numbers. A fresh network namespace has a loopback device that
 // nobody else uses.
 func TestRtnetlinkAgreesWithProc(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("a network namespace takes root")
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			t.Errorf("unshare: %v", err)
-			return
-		}
-		compareWithProc(t)
-	}()
-	<-done
+	inNewNetwork(t, func() { compareWithProc(t) })
 }
 
 func compareWithProc(t *testing.T) {
-	text, err := os.ReadFile("/proc/thread-self/net/dev")
+	text, err := os.ReadFile("/proc/self/net/dev")
 	if err != nil {
 		t.Error(err)
 		return

@@ -43,6 +43,27 @@ func (d *disks) statfs(path string, st *unix.Statfs_t) error {
 	return nil
 }
 
+// calls returns how often path was asked.
+func (d *disks) calls(path string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.asked[path]
+}
+
+// peak returns how many calls were under way at most.
+func (d *disks) peak() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.most
+}
+
+// left returns how many calls a has under way.
+func (a *asker) left() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.hanging
+}
+
 func mountOf(path, fstype string) *mount {
 	return &mount{mountInfo: mountInfo{mountID: mountID{"dev", path, fstype}}, path: path, remote: remote(fstype)}
 }
@@ -77,16 +98,19 @@ func TestAskHangingMount(t *testing.T) {
 				t.Errorf("round %d: answers of %q", round, got)
 			}
 		}
-		if d.asked["/hang/nfs"] != 1 || d.asked["/"] != 3 {
-			t.Errorf("asked %v", d.asked)
+		if hung, root := d.calls("/hang/nfs"), d.calls("/"); hung != 1 || root != 3 {
+			t.Errorf("asked the hanging mount %d times, / %d times", hung, root)
 		}
 		close(d.free)
 		synctest.Wait()
+		if mounts[0].answered {
+			t.Error("an answer after the end of the round changed it")
+		}
 		if err := a.ask(t.Context(), mounts); err != nil || !mounts[0].answered || mounts[0].stat.Blocks != 7 {
 			t.Errorf("released: %v, answered %v, %+v", err, mounts[0].answered, mounts[0].stat)
 		}
-		if a.hanging != 0 || a.busy(mounts[0]) {
-			t.Errorf("%d calls counted as hanging after all returned", a.hanging)
+		if a.left() != 0 || a.busy(mounts[0]) {
+			t.Errorf("%d calls counted as hanging after all returned", a.left())
 		}
 	})
 }
@@ -121,7 +145,7 @@ func TestAskCalledOff(t *testing.T) {
 		if err := a.ask(ctx, []*mount{mountOf("/", "ext4")}); !errors.Is(err, context.Canceled) {
 			t.Errorf("called off before: %v", err)
 		}
-		if d.asked["/"] != 0 {
+		if d.calls("/") != 0 {
 			t.Error("asked after it was called off")
 		}
 	})
@@ -154,8 +178,8 @@ func TestAskManyHangingMounts(t *testing.T) {
 				t.Errorf("round %d: answers of %q", round, got)
 			}
 		}
-		if d.most > maxHanging || a.hanging != maxHanging-2 {
-			t.Errorf("%d calls at a time, %d left hanging", d.most, a.hanging)
+		if d.peak() > maxHanging || a.left() != maxHanging-2 {
+			t.Errorf("%d calls at a time, %d left hanging", d.peak(), a.left())
 		}
 		close(d.free)
 		synctest.Wait()
@@ -175,13 +199,14 @@ func TestAskManyHangingDisks(t *testing.T) {
 		for i := range 20 {
 			mounts = append(mounts, mountOf(fmt.Sprintf("/hang/%d", i), "ext4"))
 		}
-		for range 2 {
-			if err := a.ask(t.Context(), mounts); err != nil || outcome(mounts) != "" {
-				t.Errorf("%v, answers of %q", err, outcome(mounts))
+		for _, want := range []time.Duration{5 * time.Second, 0} {
+			start := time.Now()
+			if err := a.ask(t.Context(), mounts); err != nil || outcome(mounts) != "" || time.Since(start) != want {
+				t.Errorf("%v, answers of %q after %v, want none after %v", err, outcome(mounts), time.Since(start), want)
 			}
 		}
-		if d.most != maxHanging || a.hanging != maxHanging {
-			t.Errorf("%d calls at a time, %d left hanging", d.most, a.hanging)
+		if d.peak() != maxHanging || a.left() != maxHanging {
+			t.Errorf("%d calls at a time, %d left hanging", d.peak(), a.left())
 		}
 	})
 }

@@ -16,6 +16,7 @@ import (
 // https://docs.kernel.org/timers/timekeeping.html#clock-sources
 type clock struct {
 	reader
+	zone    *time.Location
 	dir     string
 	sources []clocksource // nil: none found so far
 }
@@ -47,7 +48,7 @@ var (
 )
 
 func newTime(h *host, _ Options) (Collector, error) {
-	return &clock{reader: h.reader(), dir: filepath.Join(h.Sysfs, "devices/system/clocksource")}, nil
+	return &clock{reader: h.reader(), zone: h.zone, dir: filepath.Join(h.Sysfs, "devices/system/clocksource")}, nil
 }
 
 func (c *clock) Name() string { return "time" }
@@ -59,7 +60,7 @@ func (c *clock) Descs() []*metric.Desc {
 // Collect shows now to the millisecond, as the collection's own time is kept.
 func (c *clock) Collect(_ context.Context, now time.Time, dst *metric.Buffer) error {
 	dst.Add(timeSeconds, float64(now.UnixMilli())/1000)
-	zone, offset := now.Local().Zone()
+	zone, offset := now.In(c.zone).Zone()
 	dst.Add(timeZone, float64(offset), zone)
 	if c.sources == nil { // clock source devices are made at boot and stay
 		c.sources = clocksourcesIn(c.dir)

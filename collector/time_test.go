@@ -27,10 +27,9 @@ func TestTimeZoneChanges(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	local := time.Local
-	time.Local = berlin
-	t.Cleanup(func() { time.Local = local })
-	c := makeOne(t, hostWith(t, nil), "time", Options{})
+	h := hostWith(t, nil)
+	h.zone = berlin
+	c := makeOne(t, h, "time", Options{})
 	for day, want := range map[string]map[string]float64{
 		"2026-01-15": {`node_time_zone_offset_seconds{time_zone="CET"}`: 3600},
 		"2026-07-15": {`node_time_zone_offset_seconds{time_zone="CEST"}`: 7200},

@@ -297,7 +297,7 @@ func openFiles(t testing.TB) (files []string) {
 	trace := filepath.Join(dir, "trace")
 	config := write(t, filepath.Join(dir, "nodepush.yaml"), fmt.Sprintf(
 		"global: {scrape_interval: 1s}\nremote_write: [{url: 'http://%s/'}]\nwal: {dir: %s}\n", freePort(t), filepath.Join(dir, "wal")))
-	p := start(t, need(t, "strace", "strace"), "-f", "-qq", "-e", "trace=openat", "-o", trace, binary, "run", "--config.file="+config)
+	p := start(t, need(t, "strace", "strace"), "-D", "-f", "-qq", "-e", "trace=openat", "-o", trace, binary, "run", "--config.file="+config)
 	const rounds = 8
 	time.Sleep(rounds * time.Second)
 	p.stop(t, syscall.SIGTERM, 30*time.Second)

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -57,6 +56,16 @@ func send(r *Receiver, req *http.Request) (int, string) {
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, req)
 	return w.Code, w.Body.String()
+}
+
+// dump shows all that is stored.
+func dump(r *Receiver) string {
+	type all Series // without the method String
+	var b strings.Builder
+	for _, s := range r.Series() {
+		fmt.Fprintf(&b, "%+v\n", all(s))
+	}
+	return b.String()
 }
 
 func TestHeaders(t *testing.T) {
@@ -159,12 +168,12 @@ func TestStrict(t *testing.T) {
 			if code, text := send(r, request(message(t, timeSeries("__name__=up", now, 1)))); code != 204 {
 				t.Fatal(code, text)
 			}
-			before := fmt.Sprintf("%+v", r.Series())
+			before := dump(r)
 			code, text := send(r, request(message(t, timeSeries("__name__=good", now+1, 1), timeSeries("__name__=up", c.at...))))
 			if want := map[bool]int{true: 204, false: 400}[c.text == ""]; code != want || !strings.Contains(text, c.text) {
 				t.Errorf("answer = %d %q, want %d with %q", code, text, want, c.text)
 			}
-			if after := fmt.Sprintf("%+v", r.Series()); c.text != "" && after != before {
+			if after := dump(r); c.text != "" && after != before {
 				t.Errorf("a refused request changed\n%s to\n%s", before, after)
 			}
 			if s := r.Stats(); c.text != "" && (s.Samples != 1 || s.Series != 1 || s.Refused != 1) {
@@ -288,84 +297,4 @@ func TestAnswerHook(t *testing.T) {
 			t.Errorf("%d series stored after %d", stored, code)
 		}
 	}
-}
-
-// Many senders and readers at once; each sample is counted once.
-func TestConcurrent(t *testing.T) {
-	server := httptest.NewServer(New(Options{}))
-	r := server.Config.Handler.(*Receiver)
-	defer server.Close()
-	var senders sync.WaitGroup
-	for i := range 8 {
-		body := message(t, timeSeries(fmt.Sprintf("__name__=m i=%d", i), 1, 1), timeSeries("__name__=shared", float64(i), 1))
-		senders.Go(func() {
-			for range 20 {
-				req := request(body)
-				req.RequestURI, req.URL.Scheme, req.URL.Host = "", "http", strings.TrimPrefix(server.URL, "http://")
-				answer, err := server.Client().Do(req)
-				if err != nil || answer.StatusCode != 204 {
-					t.Error(err, answer)
-					return
-				}
-				answer.Body.Close()
-				r.Select("m")
-				r.Stats()
-			}
-		})
-	}
-	senders.Wait()
-	if s := r.Stats(); s.Requests != 160 || s.Samples != 320 || s.Series != 9 || s.First.After(s.Last) {
-		t.Errorf("counted %+v", s)
-	}
-}
-
-// Whatever arrives, nothing panics, and what is refused leaves no trace.
-func FuzzReceiver(f *testing.F) {
-	for _, ts := range []prompb.TimeSeries{timeSeries("__name__=up", 1, 1), timeSeries("__name__=a b=c", 5, 1, 4, 2), timeSeries("")} {
-		m := prompb.WriteRequest{Timeseries: []prompb.TimeSeries{ts, timeSeries("__name__=up", 2, 2)}}
-		b, _ := m.Marshal()
-		f.Add(b, true)
-		f.Add(snappy.Encode(nil, b), false)
-	}
-	f.Fuzz(func(t *testing.T, body []byte, compress bool) {
-		if compress {
-			body = snappy.Encode(nil, body)
-		}
-		r := New(Options{Strict: true, KeepBytes: 1 << 16, MaxSeries: 100})
-		send(r, request(message(t, timeSeries("__name__=up", 1, 1))))
-		before := fmt.Sprintf("%+v", r.Series())
-		code, text := send(r, request(body))
-		switch {
-		case code == 204:
-		case code < 400 || text == "":
-			t.Errorf("answer %d %q", code, text)
-		case fmt.Sprintf("%+v", r.Series()) != before:
-			t.Errorf("refused with %d %q, but stored", code, text)
-		}
-		live := 0
-		for _, s := range r.Series() {
-			if s.Live {
-				live++
-			}
-		}
-		if got := r.Stats().Series; got != live {
-			t.Errorf("%d series are live, %d counted", live, got)
-		}
-	})
-}
-
-func BenchmarkWrite(b *testing.B) {
-	var series []prompb.TimeSeries
-	for i := range 1000 {
-		series = append(series, timeSeries(fmt.Sprintf("__name__=node_network_receive_bytes_total device=eth%d instance=host job=node", i), 1, 1))
-	}
-	body := message(b, series...)
-	r := New(Options{})
-	b.ReportAllocs()
-	for b.Loop() {
-		if code, text := send(r, request(body)); code != 204 {
-			b.Fatal(code, text)
-		}
-	}
-	b.ReportMetric(1000*float64(b.N)/b.Elapsed().Seconds(), "samples/s")
 }

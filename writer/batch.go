@@ -50,6 +50,9 @@ func (l limits) capped(most int) limits {
 // night without power does not travel with what is fresh.
 const maxJump = 10 * time.Minute
 
+// maxCollections bounds the memory that a batch of small collections takes.
+const maxCollections = 256
+
 // feed reads the log for one receiver and cuts it into batches: whole
 // collections, oldest first. It is used by one goroutine.
 //
@@ -65,6 +68,7 @@ type feed struct {
 	pending []item      // read and not delivered
 	samples int         // in pending
 	usual   int         // samples of the last collection, by which damage is estimated
+	unsized int         // collections lost to damage whose samples are not counted yet
 	lost    wal.Damage
 }
 
@@ -76,10 +80,10 @@ func (f *feed) fill(l limits, now time.Time) (final bool) {
 			return true
 		}
 		frame, ok := f.reader.Next()
-		f.countLost()
 		if !ok {
 			return f.fixed.To > 0 && len(f.pending) > 0 || f.samples >= l.live
 		}
+		f.countLost(frame.Seq)
 		f.take(frame, now)
 	}
 }
@@ -99,6 +103,7 @@ func (f *feed) take(frame wal.Frame, now time.Time) {
 		return
 	}
 	f.usual = d.count
+	f.size()
 	if f.delivered(d.seq) {
 		f.dec.release(d)
 		return
@@ -126,13 +131,24 @@ func (f *feed) samplesOf(frame wal.Frame) int {
 	return f.usual
 }
 
-// countLost counts what the reader had to skip.
-func (f *feed) countLost() {
+// countLost counts what the reader had to skip before the frame with that
+// number, unless it was delivered before.
+func (f *feed) countLost(seq uint64) {
 	lost := f.reader.Lost()
-	if n := lost.Frames - f.lost.Frames; n > 0 {
-		f.stats.drop(dropDamaged, int(n)*f.usual)
+	if n := min(lost.Frames-f.lost.Frames, seq-min(seq, f.next)); n > 0 {
+		f.unsized += int(n)
 	}
 	f.lost = lost
+	f.size()
+}
+
+// size counts the collections lost as if they were like the one before, or
+// where there was none, the one after.
+func (f *feed) size() {
+	if f.usual > 0 && f.unsized > 0 {
+		f.stats.drop(dropDamaged, f.unsized*f.usual)
+		f.unsized = 0
+	}
 }
 
 // cut returns how many of the pending collections make the next batch: at
@@ -141,6 +157,9 @@ func (f *feed) cut(l limits) int {
 	samples := 0
 	for n, it := range f.pending {
 		samples += it.count
+		if n == maxCollections && f.fixed.To == 0 {
+			return n
+		}
 		if n > 0 && f.separate(f.pending[0], f.pending[n-1], it, samples, l) {
 			return n
 		}
@@ -185,14 +204,4 @@ func (f *feed) done(n int) {
 		oldest = f.pending[0].time
 	}
 	f.stats.queued(rest, oldest)
-}
-
-// holds reports whether a dictionary is that of a pending collection.
-func (f *feed) holds(dict *dictionary) bool {
-	for _, it := range f.pending {
-		if it.dict == dict {
-			return true
-		}
-	}
-	return false
 }

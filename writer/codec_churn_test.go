@@ -243,9 +243,9 @@ func TestRoundTrip(t *testing.T) {
 }
 
 // damagedLog is a short log of two sources with updates, steps and a roll.
-func damagedLog(t *testing.T, collections int) (*memoryLog, *history) {
+func damagedLog(t *testing.T, collections int, maxSize int64) (*memoryLog, *history) {
 	g, log, h := newChurn(3, 2, 20), &memoryLog{}, &history{}
-	e := newEncoder(log, 64<<10, nil)
+	e := newEncoder(log, maxSize, nil)
 	for range collections {
 		c := g.next()
 		h.add(c)
@@ -260,7 +260,12 @@ func damagedLog(t *testing.T, collections int) (*memoryLog, *history) {
 // was: no value and no label is ever another one, and only what depends on
 // the frame is gone.
 func TestAnyFrameLost(t *testing.T) {
-	log, h := damagedLog(t, 300)
+	t.Run("short segments", func(t *testing.T) { anyFrameLost(t, 64<<10) })
+	t.Run("long segments", func(t *testing.T) { anyFrameLost(t, 64<<20) })
+}
+
+func anyFrameLost(t *testing.T, maxSize int64) {
+	log, h := damagedLog(t, 300, maxSize)
 	for drop, f := range log.frames {
 		without(t, log, h, drop)
 		for twin := drop + 1; f.Kind == wal.Head && twin < len(log.frames) && log.frames[twin].Kind == wal.Head; twin++ {
@@ -347,7 +352,7 @@ func depends(t *testing.T, log *memoryLog, drop []int, i int, err error) {
 // Reading may begin at any frame of a segment that the heads and keys come
 // along for; what was decoded before is not needed.
 func TestBeginAnywhere(t *testing.T) {
-	log, h := damagedLog(t, 150)
+	log, h := damagedLog(t, 150, 64<<10)
 	for start := range log.frames {
 		d, n := newDecoder(), -1
 		for i, f := range log.frames {

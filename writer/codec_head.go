@@ -17,12 +17,11 @@ type head struct {
 	source    int // number by which later frames of the segment name it
 	name      string
 	bootID    [16]byte
-	rolled    int   // number of sources that the segment began with; 0: written later
-	start     int64 // the start time that most series have
-	firstSet  int   // number of the first of sets in the segment, of the first of descs, id of the first of series
-	firstDesc int
-	firstID   int
-	sets      [][]metric.Label
+	rolled    int              // number of sources that the segment began with; 0: written later
+	start     int64            // the start time that most series have
+	firstDesc int              // number of the first of descs in the segment
+	firstID   int              // id of the first of series
+	sets      [][]metric.Label // all that the segment has of the source
 	descs     []*metric.Desc
 	series    []headSeries
 	starts    []startChange
@@ -30,7 +29,7 @@ type head struct {
 }
 
 type headSeries struct {
-	set, desc int // counted from the start of the segment
+	set, desc int // numbers in the segment
 	values    []string
 	start     int64
 }
@@ -53,7 +52,7 @@ func (h *head) append(dst []byte) []byte {
 	b := binary.AppendUvarint(nil, uint64(h.source))
 	b = appendString(b, h.name)
 	b = append(b, h.bootID[:]...)
-	for _, n := range []int{h.rolled, h.firstSet, h.firstDesc, h.firstID} {
+	for _, n := range []int{h.rolled, h.firstDesc, h.firstID} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
 	b = binary.AppendVarint(b, h.start)
@@ -168,7 +167,7 @@ func parseHead(payload []byte, p *packer) (*head, error) {
 	r := headReader{byteReader{src: body}, map[string]string{}}
 	h := &head{source: r.length(maxIDs), name: r.text()}
 	copy(h.bootID[:], r.bytes(16))
-	for _, n := range []*int{&h.rolled, &h.firstSet, &h.firstDesc, &h.firstID} {
+	for _, n := range []*int{&h.rolled, &h.firstDesc, &h.firstID} {
 		*n = r.length(maxIDs)
 	}
 	h.start = r.varint()

@@ -153,7 +153,7 @@ func TestDamagedSegment(t *testing.T) {
 	dir, h := t.TempDir(), &history{}
 	g := newChurn(7, 2, 5)
 	var list []*metric.Collection
-	for range 24 {
+	for range 10 {
 		c := g.next()
 		c.Source = g.sources[0].source
 		h.add(c)
@@ -194,6 +194,29 @@ func TestDamagedSegment(t *testing.T) {
 		flipped := slices.Clone(whole)
 		flipped[n] ^= 1 << (n % 8)
 		check(fmt.Sprint("bit flipped in byte ", n), flipped)
+	}
+}
+
+// A key of which only the start can be read must not be what data refer to.
+func TestHalfKey(t *testing.T) {
+	log, src := &memoryLog{}, testSource("node")
+	e := newEncoder(log, 64<<20, nil)
+	const third = firstPeriod + 2*firstPeriod // by when the second has taken the form of the third
+	for second := range int64(third + stepPeriod + 3) {
+		appendAll(t, e, collection(src, second, "x", "y", "z"))
+	}
+	key := 2 + third // behind the heads
+	for cut := range log.frames[key].Payload {
+		d := newDecoder()
+		for i, f := range log.frames {
+			if i == key {
+				f.Payload = f.Payload[:cut]
+			}
+			c, err := d.decode(f)
+			if i >= key && (c != nil || !errors.Is(err, errDamaged)) {
+				t.Fatalf("key cut at byte %d: frame %d: %v, %v", cut, i, c, err)
+			}
+		}
 	}
 }
 

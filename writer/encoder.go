@@ -29,9 +29,10 @@ type encoder struct {
 	heads   int64 // bytes of the head payloads in it
 	begun   int64 // its size when it had nothing but those
 	started bool
-	since   int64 // mono of the first collection
+	since   int64  // mono of the first collection
+	lookUps uint64 // samples that were not where the collection before had them
+	drops   encoderDrops
 	scratch
-	drops encoderDrops
 }
 
 // scratch is memory that one call leaves to the next.
@@ -46,7 +47,7 @@ type scratch struct {
 // encoderDrops counts samples that did not get into the log although append succeeded.
 type encoderDrops struct {
 	duplicate uint64 // the collection had the series already
-	invalid   uint64 // no metric name, or a wrong number of label values
+	invalid   uint64 // no metric name, a wrong number of label values, or texts above maxText
 	overflow  uint64 // the source has maxIDs series
 }
 

@@ -119,7 +119,9 @@ func (s *encoderSource) written(kind wal.Kind, size int) {
 		s.keyed, s.keys, s.steps = true, s.keys+1, 1
 		if s.whole.number == s.key.number {
 			s.frames, s.data, s.size, s.early, s.excess = 1, 0, size, 0, 0
-			s.period = min(2*s.period, fullPeriod)
+			if s.keys > 1 {
+				s.period = min(2*s.period, fullPeriod)
+			}
 		}
 		return
 	}
@@ -149,8 +151,10 @@ func (s *encoderSource) nextHead(rolled int) []byte {
 	d := &s.dict
 	h := head{
 		source: s.number, name: s.name, bootID: s.bootID, rolled: rolled, start: s.start,
-		firstSet: d.sets, firstDesc: d.descs, firstID: d.ids,
-		sets: s.sets[d.sets:], starts: s.starts,
+		firstDesc: d.descs, firstID: d.ids, sets: s.sets, starts: s.starts,
+	}
+	if rolled > 0 {
+		h.firstDesc = 0 // none of several parts needs another
 	}
 	size, labels := 0, 0
 	for _, n := range s.entries[d.ids:] {
@@ -163,7 +167,7 @@ func (s *encoderSource) nextHead(rolled int) []byte {
 			size += len(v) + 2
 		}
 	}
-	h.descs = d.list[d.descs:]
+	h.descs = d.list[h.firstDesc:]
 	h.before = h.before.grown(len(h.series))
 	if rolled > 0 {
 		for i := range h.series {
@@ -172,7 +176,7 @@ func (s *encoderSource) nextHead(rolled int) []byte {
 			}
 		}
 	}
-	d.head, d.sets, d.descs, d.ids = true, len(s.sets), len(d.list), d.ids+len(h.series)
+	d.head, d.descs, d.ids = true, len(d.list), d.ids+len(h.series)
 	s.starts = s.starts[:0]
 	return h.append(nil)
 }

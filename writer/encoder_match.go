@@ -95,11 +95,12 @@ func (s *encoderSource) startOf(sample *metric.Sample) int64 {
 // lookUp returns the spelling of a sample that is not where it was, which may
 // be new; -1 when the sample cannot be kept.
 func (e *encoder) lookUp(s *encoderSource, sample *metric.Sample) int32 {
+	e.lookUps++
 	hash := s.names.hashOf(sample)
 	if n := s.names.find(sample, hash); n >= 0 {
 		return n
 	}
-	if sample.Desc.Name == "" || len(sample.Values) != len(sample.Desc.Labels) {
+	if !writable(sample) {
 		e.drops.invalid++
 		return -1
 	}
@@ -112,6 +113,24 @@ func (e *encoder) lookUp(s *encoderSource, sample *metric.Sample) int32 {
 	s.entries[id].desc, s.entries[id].values = sample.Desc, s.names.list[n].values
 	s.entries[id].set = s.set
 	return n
+}
+
+// maxText is what the texts of one series may take, far more than any
+// receiver accepts: a head frame must hold them.
+const maxText = 64 << 10
+
+// writable reports whether a sample has a name, as many label values as label
+// names, and texts that are not absurd.
+func writable(sample *metric.Sample) bool {
+	d := sample.Desc
+	if d.Name == "" || len(sample.Values) != len(d.Labels) {
+		return false
+	}
+	size := len(d.Name) + len(d.Family) + len(d.Help) + len(d.Unit)
+	for i, v := range sample.Values {
+		size += len(v) + len(d.Labels[i])
+	}
+	return size <= maxText
 }
 
 // identify returns the id of the series that has the sample's labels, which

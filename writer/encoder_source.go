@@ -47,11 +47,11 @@ type encoderSource struct {
 
 // written is how much of the dictionary the segment has.
 type written struct {
-	head      bool // anything at all
-	sets, ids int
-	descs     int
-	numbers   map[*metric.Desc]int
-	list      []*metric.Desc
+	head    bool // anything at all
+	ids     int
+	descs   int
+	numbers map[*metric.Desc]int
+	list    []*metric.Desc // by number
 }
 
 func newEncoderSource(name string) *encoderSource {

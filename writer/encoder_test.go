@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"nodepush/metric"
@@ -76,6 +77,8 @@ func TestSampleToSeries(t *testing.T) {
 			map[string]uint64{`__name__="m" a="x" ` + source + `job="y" site="plant-7" `: 0x7ff8000000000001}, encoderDrops{}},
 		{"no name, wrong number of values", []metric.Sample{{Desc: &metric.Desc{}}, {Desc: two, Values: []string{"x"}}},
 			map[string]uint64{}, encoderDrops{invalid: 2}},
+		{"absurd label", []metric.Sample{{Desc: two, Values: []string{"x", strings.Repeat("y", 1<<20)}}},
+			map[string]uint64{}, encoderDrops{invalid: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			log := &memoryLog{}
@@ -178,6 +181,56 @@ func TestRoll(t *testing.T) {
 	}
 }
 
+// A cap that has hardly room for the dictionary does not make the log one of
+// dictionaries.
+func TestRollSeldom(t *testing.T) {
+	var values []string
+	for i := range 500 {
+		values = append(values, fmt.Sprint("v", i))
+	}
+	log, src := &memoryLog{}, testSource("node")
+	e := newEncoder(log, 16<<10, nil)
+	for second := range int64(100) {
+		appendAll(t, e, collection(src, second, values...))
+	}
+	heads, all := 0, 0
+	for _, f := range log.frames {
+		all += 17 + len(f.Payload)
+		if f.Kind == wal.Head {
+			heads += 17 + len(f.Payload)
+		}
+	}
+	if heads > all/2+1000 {
+		t.Errorf("%d of %d bytes are heads, want at most half", heads, all)
+	}
+}
+
+// A collector that is missing costs one look-up, and so does each that comes
+// to another place.
+func TestMatchByPosition(t *testing.T) {
+	src := testSource("node")
+	e := newEncoder(&memoryLog{discard: true}, 1<<30, nil)
+	for _, tt := range []struct {
+		name   string
+		values string
+		want   uint64
+	}{
+		{"first", "a b c d e f g h i j", 10},
+		{"same", "a b c d e f g h i j", 0},
+		{"one collector missing", "a b g h i j", 1},
+		{"back again", "a b c d e f g h i j", 4},
+		{"new one in between", "a b x y c d e f g h i j", 2},
+		{"moved to the end", "g h i j a b x y c d e f", 2},
+		{"none", "", 0},
+	} {
+		before := e.lookUps
+		appendAll(t, e, collection(src, 1, strings.Fields(tt.values)...))
+		if got := e.lookUps - before; got != tt.want {
+			t.Errorf("%s: %d look-ups, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
 // A new segment names only what the last collections had, so that a
 // dictionary cannot grow for ever.
 func TestRollForgets(t *testing.T) {
@@ -226,6 +279,50 @@ func TestAppendFails(t *testing.T) {
 	}
 }
 
+// A dictionary that one head frame does not hold is spread over several, and
+// the loss of one costs only its series.
+func TestLargeDictionary(t *testing.T) {
+	var values []string
+	for i := range 70_000 {
+		values = append(values, fmt.Sprint("a rather long label value, so that it takes some room ", i))
+	}
+	log, src := &memoryLog{}, testSource("node")
+	e := newEncoder(log, 1<<30, nil)
+	appendAll(t, e, collection(src, 1, values...), collection(src, 2, values...))
+	heads := map[string]bool{}
+	for _, f := range log.frames {
+		if f.Kind == wal.Head {
+			heads[string(f.Payload)] = true
+		}
+	}
+	if len(heads) < 3 {
+		t.Fatalf("%d head frames, want several", len(heads))
+	}
+	for lost := range heads {
+		d := newDecoder()
+		for _, f := range log.frames {
+			if f.Kind == wal.Head && string(f.Payload) == lost {
+				continue
+			}
+			c, err := d.decode(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c == nil {
+				continue
+			}
+			if c.count+c.lost != len(values) || c.lost == 0 || c.lost > len(values)/2 {
+				t.Fatalf("%d samples, %d lost of %d", c.count, c.lost, len(values))
+			}
+			for id := range c.present.each {
+				if got := c.dict.series[id].labels[3]; got.Value != values[id] || c.values[id] != float64(id)+float64(c.mono/1000) {
+					t.Fatalf("series %d is %q, %v", id, got, c.values[id])
+				}
+			}
+		}
+	}
+}
+
 // What fits in no frame is refused, and the next collection is written as usual.
 func TestTooLarge(t *testing.T) {
 	log, h, src := &memoryLog{}, &history{}, testSource("node")
@@ -234,9 +331,12 @@ func TestTooLarge(t *testing.T) {
 	for i := range noise {
 		noise[i] = byte(r.Uint32())
 	}
-	for second := range int64(12) {
+	for second := range int64(30) {
 		c := collection(src, second, "x", "y")
-		if second%3 == 1 {
+		if second >= 7 {
+			c.Time += 1 << 40 // the clock is stepped: the first one would have been a key
+		}
+		if second%10 == 7 {
 			c.Samples[0].Ext = &metric.Ext{Histogram: noise}
 			if err := e.append(c); !errors.Is(err, errTooLarge) {
 				t.Fatalf("append: %v, want %v", err, errTooLarge)

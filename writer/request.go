@@ -41,9 +41,9 @@ const (
 	tagName       = 1<<3 | 2 // Label.name
 	tagText       = 2<<3 | 2 // Label.value
 	tagValue      = 1<<3 | 1 // Sample.value
-	tagSampleTime = 2<<3 | 0 // Sample.timestamp
+	tagSampleTime = 2 << 3   // Sample.timestamp
 	histogramTime = 15       // Histogram.timestamp
-	tagHistTime   = histogramTime<<3 | 0
+	tagHistTime   = histogramTime << 3
 )
 
 // part is the run of series [from, to) of a dictionary that a request carries.

@@ -14,25 +14,26 @@ import (
 type identities struct {
 	rules   []*relabel.Config
 	builder *labels.Builder
-	known   map[*dictionary]*labelTexts
-	out     map[string]int64 // encoded labels of series that are left out, until when (ms)
+	known   map[string]*labelTexts // by source
+	out     map[string]int64       // encoded labels of series that are left out, until when (ms)
 }
 
-// maxDictionaries bounds the dictionaries remembered. A batch has at most
-// one for each source, those of former segments are never needed again.
-const maxDictionaries = 64
+// maxSources bounds the sources remembered, so that those that are gone do
+// not gather.
+const maxSources = 256
 
 func newIdentities(rules []*relabel.Config) *identities {
 	return &identities{
 		rules:   rules,
 		builder: labels.NewBuilder(labels.EmptyLabels()),
-		known:   make(map[*dictionary]*labelTexts),
+		known:   make(map[string]*labelTexts),
 		out:     make(map[string]int64),
 	}
 }
 
 // labelTexts holds the labels fields of TimeSeries of a dictionary's series.
 type labelTexts struct {
+	dict *dictionary
 	text []byte
 	ends []int // ends[id] is where the text of id ends and that of id+1 begins
 }
@@ -47,30 +48,25 @@ func (t *labelTexts) at(id int) []byte {
 }
 
 // of returns the labels of all series of a dictionary, which may have grown
-// since the last call.
+// since the last call. Only the last dictionary of each source is remembered:
+// the log is read forward.
 func (n *identities) of(dict *dictionary) *labelTexts {
-	t := n.known[dict]
+	t := n.known[dict.source]
 	if t == nil {
-		if len(n.known) >= maxDictionaries {
+		if len(n.known) >= maxSources {
 			clear(n.known)
 		}
 		t = &labelTexts{}
-		n.known[dict] = t
+		n.known[dict.source] = t
+	}
+	if t.dict != dict {
+		t.dict, t.text, t.ends = dict, t.text[:0], t.ends[:0]
 	}
 	for _, s := range dict.series[len(t.ends):] {
 		t.text = n.append(t.text, s.labels)
 		t.ends = append(t.ends, len(t.text))
 	}
 	return t
-}
-
-// keep forgets the dictionaries for which keep is false.
-func (n *identities) keep(keep func(*dictionary) bool) {
-	for dict := range n.known {
-		if !keep(dict) {
-			delete(n.known, dict)
-		}
-	}
 }
 
 // append appends the encoded labels of a series, or nothing if the rules

@@ -198,8 +198,13 @@ func testReceiver(name, url string) Receiver {
 
 func openPipe(t testing.TB, dir string, clock clock, receivers ...Receiver) *pipe {
 	t.Helper()
+	return openPipeSize(t, dir, 0, clock, receivers...)
+}
+
+func openPipeSize(t testing.TB, dir string, size int64, clock clock, receivers ...Receiver) *pipe {
+	t.Helper()
 	text := &syncText{}
-	w, err := open(Config{Dir: dir, SyncInterval: time.Minute, Receivers: receivers, Version: "1"},
+	w, err := open(Config{Dir: dir, MaxSize: size, SyncInterval: time.Minute, Receivers: receivers, Version: "1"},
 		slog.New(slog.NewTextHandler(text, nil)), clock)
 	if err != nil {
 		t.Fatalf("open: %v", err)
@@ -233,7 +238,9 @@ func (p *pipe) start() *pipe {
 
 // kill stops everything where it is, without a word to the disk.
 func (p *pipe) kill() {
-	p.cancel()
+	if p.cancel != nil {
+		p.cancel()
+	}
 	p.done.Wait()
 	p.Writer.log.Close()
 }

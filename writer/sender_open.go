@@ -48,6 +48,7 @@ func (s *sender) attach(log *wal.Log) error {
 	s.unknownTo = s.state.InFlight.To
 	s.careful = !s.state.Clean && s.state.BootID != [16]byte{} && s.state.BootID != s.clock.boot
 	s.state.Clean, s.state.BootID, s.state.Protocol = false, s.clock.boot, protocol1.message
+	s.save() // from here on a power cut is no clean stop
 	return nil
 }
 

@@ -28,7 +28,7 @@ func (s *sender) post(ctx context.Context, b *batch) (answer, error) {
 		}
 		if s.tooOld(s.feed.pending[0]) { // the last one of the batch
 			s.stats.drop(dropTooOld, s.tally.samples)
-			s.tally.samples, s.tally.markers = 0, 0
+			s.tally.samples, s.tally.markers, s.tally.newest = 0, 0, 0
 		}
 		if s.tally.empty() {
 			return answer{verdict: accepted}, nil
@@ -123,7 +123,6 @@ func (s *sender) announce(n int) {
 // pending collections.
 func (s *sender) acknowledge(n int) {
 	s.feed.done(n)
-	s.request.names.keep(s.feed.holds)
 	s.state.Acked = []wal.Range{{From: s.state.Acked[0].From, To: s.feed.next}}
 	if s.state.InFlight.From = s.feed.next; s.state.InFlight.From >= s.state.InFlight.To {
 		s.state.InFlight = wal.Range{}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/prompb"
+
+	"nodepush/writer/wal"
 )
 
 // A batch whose answer was never seen is sent again after a kill with the
@@ -140,12 +142,20 @@ func TestStopIsClean(t *testing.T) {
 	p.collect(5)
 	eventually(t, "it arrives", func() bool { return s.samples() == 5 })
 	p.stop()
-	p = openPipe(t, dir, testClock(), testReceiver("r", s.URL))
-	state := p.senders[0].cursor.State()
+	log, err := wal.Open(dir, wal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cursor, err := log.Cursor("r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := cursor.State()
+	log.Close()
 	if !state.Clean || state.BootID != testBoot || state.Protocol != "prometheus.WriteRequest" || state.InFlight.To != 0 {
 		t.Errorf("state after a clean stop = %+v", state)
 	}
-	p.start()
+	p = openPipe(t, dir, testClock(), testReceiver("r", s.URL)).start()
 	time.Sleep(20 * time.Millisecond)
 	if s.count() != 1 {
 		t.Errorf("%d requests, want no repetition after a clean stop", s.count())

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -147,8 +148,9 @@ func TestBatchDeadline(t *testing.T) {
 }
 
 func TestSenderProbesWhenHeld(t *testing.T) {
-	status := 401
-	inBubble(t, Receiver{}, func(int, *prompb.WriteRequest) int { return status }, func(p *pipe, s *sink) {
+	var status atomic.Int32
+	status.Store(401)
+	inBubble(t, Receiver{}, func(int, *prompb.WriteRequest) int { return int(status.Load()) }, func(p *pipe, s *sink) {
 		p.appendNow(10, time.Hour)
 		if n := s.arrivals(50 * time.Second); s.count() != 1 {
 			t.Errorf("%d requests within 50 s, want 1 (%d)", s.count(), n)
@@ -161,7 +163,7 @@ func TestSenderProbesWhenHeld(t *testing.T) {
 		if n := s.arrivals(10 * time.Hour); n < 35 || n > 45 {
 			t.Errorf("%d probes in ten hours, want about 40", n)
 		}
-		status = 204
+		status.Store(204)
 		time.Sleep(20 * time.Minute)
 		synctest.Wait()
 		if s.samples() != 10 || p.value("nodepush_receiver_held", "r") != 0 {
@@ -171,8 +173,9 @@ func TestSenderProbesWhenHeld(t *testing.T) {
 }
 
 func TestSenderLogsAnOutageBriefly(t *testing.T) {
-	status := 503
-	inBubble(t, Receiver{}, func(int, *prompb.WriteRequest) int { return status }, func(p *pipe, s *sink) {
+	var status atomic.Int32
+	status.Store(503)
+	inBubble(t, Receiver{}, func(int, *prompb.WriteRequest) int { return int(status.Load()) }, func(p *pipe, s *sink) {
 		for range 80 { // 20 minutes
 			p.appendNow(10, 15*time.Second)
 			time.Sleep(15 * time.Second)
@@ -180,7 +183,7 @@ func TestSenderLogsAnOutageBriefly(t *testing.T) {
 		if n := strings.Count(p.log.String(), "cannot deliver"); n < 10 || n > 21 {
 			t.Errorf("%d lines in 20 minutes of failure, want one a minute at most", n)
 		}
-		status = 204
+		status.Store(204)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if s.samples() != 800 {
@@ -230,18 +233,22 @@ func TestSenderDrainWhileFailing(t *testing.T) {
 // After a long outage the backlog starts a random moment after the first
 // success, so that a fleet does not start as one.
 func TestSenderSpreadsTheStart(t *testing.T) {
-	status := 503
+	var status atomic.Int32
+	status.Store(503)
 	r := Receiver{MaxSamplesPerSend: 10}
-	inBubble(t, r, func(int, *prompb.WriteRequest) int { return status }, func(p *pipe, s *sink) {
+	inBubble(t, r, func(int, *prompb.WriteRequest) int { return int(status.Load()) }, func(p *pipe, s *sink) {
 		p.senders[0].backoff.random = func() float64 { return 0.5 }
 		for range 3 {
 			p.appendNow(10, time.Hour)
 			time.Sleep(time.Second)
 		}
 		time.Sleep(10 * time.Minute)
-		status = 204
+		status.Store(204)
 		for s.samples() == 0 {
 			time.Sleep(100 * time.Millisecond)
+		}
+		if n := s.samples(); n != 10 {
+			t.Errorf("%d samples at once, want one batch of 10", n)
 		}
 		if n := s.arrivals(4 * time.Second); n != 0 {
 			t.Errorf("%d requests in the 4 s after the first success, want a rest of 5 s", n)

@@ -141,7 +141,7 @@ func newSenders(c Config, log *slog.Logger, clock clock) (senders []*sender, err
 
 // Append writes a collection to the log. next is when the earliest next
 // collection of any source is due, zero if none is: a sender waits for it if
-// that is soon. // After an error the collection is lost; the error says why.
+// that is soon. After an error the collection is lost and counted.
 func (w *Writer) Append(c *metric.Collection, next time.Time) error {
 	w.due.Store(&next) // before the senders wake
 	failed := 0

@@ -122,11 +122,11 @@ func TestOpenFailsLong(t *testing.T) {
 	p.put(t, "a")
 	ops["open"] = true
 	r := l.Reader(0)
-	r.failing = time.Now().Add(-24 * time.Hour)
 	for range 3 {
 		if got := drain(r); len(got) != 0 {
 			t.Fatalf("read %v", seqs(got))
 		}
+		r.failing = time.Now().Add(-24 * time.Hour)
 	}
 	clear(ops)
 	if got := texts(drain(r)); !slices.Equal(got, []string{"a"}) || r.Lost() != (Damage{}) {

@@ -3,6 +3,7 @@ package wal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -153,4 +154,44 @@ func TestRescue(t *testing.T) {
 	if files, _ := filepath.Glob(filepath.Join(dir, "*.tmp")); len(files) > 0 {
 		t.Errorf("left %v", files)
 	}
+}
+
+// What the kernel has forgotten already is not written over what it kept.
+func TestRescueComesTooLate(t *testing.T) {
+	dir, o := t.TempDir(), options()
+	var text fmt.Stringer
+	o.Logger, text = logged()
+	fail := true
+	l, err := open(dir, o, &faultyFS{fail: func(op, name string) error {
+		if fail && op == "sync" && strings.HasSuffix(name, suffix) {
+			return syscall.EIO
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &producer{log: l}
+	p.put(t, "kept")
+	p.put(t, "forgotten")
+	if err := l.Sync(); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("sync: %v", err)
+	}
+	fail = false
+	path := segmentFiles(t, dir)[0]
+	b := readAll(t, path)
+	clear(b[len(b)-9:])
+	writeAll(t, path, b)
+	l.keepHouse(time.Now())
+	if got := readAll(t, path); string(got) != string(b) || l.Stats().MemorySegments != 0 {
+		t.Errorf("the file was changed, stats %+v", l.Stats())
+	}
+	if !strings.Contains(text.String(), "will not outlive a power cut") {
+		t.Errorf("log says nothing:\n%s", text)
+	}
+	mustRoll(t, l)
+	if frames, damage := read(l, 0); !slices.Equal(texts(frames), []string{"kept"}) || damage.Frames != 1 {
+		t.Errorf("log has %q, damage %+v", texts(frames), damage)
+	}
+	mustClose(t, l)
 }
