@@ -43,7 +43,7 @@ bench: ## one table: this agent beside node_exporter + vmagent, into the same si
 	go test ./e2e -run '^$$' -bench SideBySide -benchtime 1x -timeout 20m
 
 golden: ## rewrite the recorded output and the generated documentation; review the diff
-	go test ./collector ./agent -update
+	go test -p 1 ./collector ./agent -run "Golden|Document|Tables" -update
 
 clean:
 	rm -f nodepush

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"regexp"
@@ -10,6 +11,8 @@ import (
 
 	"nodepush/collector"
 )
+
+var update = flag.Bool("update", false, "rewrite the generated parts of docs")
 
 const docFile = "../docs/configuration.md"
 
@@ -32,7 +35,7 @@ func keyTable(b keyBlock) string {
 	return s.String()
 }
 
-// The tables of the documentation are those of the code. UPDATE=1 writes them.
+// The tables of the documentation are those of the code. -update writes them.
 func TestConfigurationTables(t *testing.T) {
 	data, err := os.ReadFile(docFile)
 	if err != nil {
@@ -49,12 +52,12 @@ func TestConfigurationTables(t *testing.T) {
 		}
 		if want := keyTable(b); old != want {
 			doc = before + begin + want + end + after
-			if os.Getenv("UPDATE") == "" {
-				t.Errorf("the table of %q in %s is not that of the code (UPDATE=1 writes it):\n%s", b.path, docFile, want)
+			if !*update {
+				t.Errorf("the table of %q in %s is not that of the code (make golden writes it):\n%s", b.path, docFile, want)
 			}
 		}
 	}
-	if os.Getenv("UPDATE") != "" && doc != string(data) {
+	if *update && doc != string(data) {
 		if err := os.WriteFile(docFile, []byte(doc), 0o644); err != nil {
 			t.Fatal(err)
 		}

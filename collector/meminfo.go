@@ -32,8 +32,10 @@ func memPages(key, help string) memField {
 	return memField{key, &metric.Desc{Name: "node_memory_" + key, Type: metric.Gauge, Help: help}}
 }
 
-// memFields is node_exporter's list, in the order of the kernel's file. Fields
-// that are not on it are not shown, so that a new kernel brings no new series.
+// memFields is what the kernel has in the order of its file. node_exporter
+// showed every field up to 1.8 and only a fixed list since; the fields that it
+// dropped are here too, because dashboards of those days ask for them. A field
+// that is not on the list is not shown, so that a new kernel brings no new series.
 var memFields = [...]memField{
 	memBytes("MemTotal", "MemTotal", "Usable memory: all of it without what the kernel's image and the firmware hold."),
 	memBytes("MemFree", "MemFree", "Memory that nothing uses."),
@@ -58,11 +60,13 @@ var memFields = [...]memField{
 	memBytes("AnonPages", "AnonPages", "Memory of processes that no file backs."),
 	memBytes("Mapped", "Mapped", "Files and tmpfs mapped by processes."),
 	memBytes("Shmem", "Shmem", "Shared memory and tmpfs."),
+	memBytes("KReclaimable", "KReclaimable", "Kernel memory that is given back under pressure: SReclaimable and other such caches."),
 	memBytes("Slab", "Slab", "The kernel's own data structures."),
 	memBytes("SReclaimable", "SReclaimable", "The part of Slab that can be reclaimed."),
 	memBytes("SUnreclaim", "SUnreclaim", "The part of Slab that cannot be reclaimed."),
 	memBytes("KernelStack", "KernelStack", "Kernel stacks of all tasks."),
 	memBytes("PageTables", "PageTables", "Page tables of all processes."),
+	memBytes("SecPageTables", "SecPageTables", "Page tables of virtual machines and IOMMUs, kept beside those of processes."),
 	memBytes("NFS_Unstable", "NFS_Unstable", "NFS pages sent and not committed by the server; always 0 since Linux 5.8."),
 	memBytes("Bounce", "Bounce", "Bounce buffers of block devices; always 0 since Linux 6.16."),
 	memBytes("WritebackTmp", "WritebackTmp", "Temporary writeback buffers of FUSE."),
@@ -76,13 +80,18 @@ var memFields = [...]memField{
 	memBytes("AnonHugePages", "AnonHugePages", "Anonymous memory in transparent huge pages."),
 	memBytes("ShmemHugePages", "ShmemHugePages", "Shared memory and tmpfs in huge pages."),
 	memBytes("ShmemPmdMapped", "ShmemPmdMapped", "Shared memory that processes map with huge pages."),
+	memBytes("FileHugePages", "FileHugePages", "Page cache in transparent huge pages."),
+	memBytes("FilePmdMapped", "FilePmdMapped", "Page cache that processes map with huge pages."),
 	memBytes("CmaTotal", "CmaTotal", "Memory reserved for the contiguous memory allocator."),
 	memBytes("CmaFree", "CmaFree", "Free part of the contiguous memory allocator's reserve."),
+	memBytes("Unaccepted", "Unaccepted", "Memory that a confidential guest has not accepted from its host yet."),
+	memBytes("Balloon", "Balloon", "Memory that a virtual machine has lent back to its host."),
 	memPages("HugePages_Total", "Huge pages in the pool."),
 	memPages("HugePages_Free", "Huge pages in the pool that nothing uses."),
 	memPages("HugePages_Rsvd", "Huge pages promised and not yet allocated from the pool."),
 	memPages("HugePages_Surp", "Huge pages above the configured size of the pool."),
 	memBytes("Hugepagesize", "Hugepagesize", "Size of a huge page of the default pool."),
+	memBytes("Hugetlb", "Hugetlb", "Memory that huge page pools of all sizes hold."),
 	memBytes("DirectMap4k", "DirectMap4k", "Memory that the kernel maps in pages of 4 KiB."),
 	memBytes("DirectMap2M", "DirectMap2M", "Memory that the kernel maps in pages of 2 MiB."),
 	memBytes("DirectMap1G", "DirectMap1G", "Memory that the kernel maps in pages of 1 GiB."),
