@@ -4,7 +4,7 @@ LDFLAGS  := -s -w -X nodepush/agent.Version=$(VERSION)
 FUZZTIME ?= 5s
 PKGS     := $(shell go list ./... | grep -v /e2e)
 
-.PHONY: all build demo test test-unit test-e2e lint fuzz bench golden clean
+.PHONY: all build demo test test-unit test-race test-e2e lint fuzz bench bench-wal golden clean
 
 all: build
 
@@ -41,6 +41,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 bench: ## one table: this agent beside node_exporter + vmagent, into the same sink
 	go test ./e2e -run '^$$' -bench SideBySide -benchtime 1x -timeout 20m
+
+bench-wal: ## bytes per sample of the log over 20 minutes of real rounds of 1 s
+	go test ./e2e -run '^$$' -bench LogBytes -benchtime 1x -timeout 40m
 
 golden: ## rewrite the recorded output and the generated documentation; review the diff
 	go test -p 1 ./collector ./agent -run "Golden|Document|Tables" -update

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -42,6 +43,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	signal.Ignore(syscall.SIGPIPE)
 	defer signal.Stop(signals)
+	oneCPU()
 
 	var f flags
 	command, err := parse(application(&f), args, stdout, stderr)
@@ -69,6 +71,15 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		return exitFailure
 	}
 	return exitOK
+}
+
+// oneCPU keeps the program on one CPU at a time unless GOMAXPROCS says
+// otherwise. A round is short: waking other CPUs for its parts costs more than
+// it gains, and an agent that catches up leaves the host the other CPUs.
+func oneCPU() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
 }
 
 // errAnswered says that --help or --version has been printed.

@@ -38,6 +38,7 @@ type sink struct {
 	mu       sync.Mutex
 	newest   map[string]float64 // last value of the series that the report needs, by name
 	series   map[string]bool
+	loads    int64 // samples of node_load1: one a round
 }
 
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -71,6 +72,9 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(&id, "%s=%s,", l.Name, l.Value)
 		}
 		s.series[id.String()] = true
+		if name == "node_load1" {
+			s.loads += int64(len(ts.Samples))
+		}
 		if n := len(ts.Samples); n > 0 && (strings.HasPrefix(name, "go_memstats_mallocs") || strings.HasPrefix(name, "nodepush_")) {
 			s.newest[name] = ts.Samples[n-1].Value
 		}
@@ -181,6 +185,13 @@ func (st stack) run(t testing.TB) (r row) {
 	r.offline = r.series * int64(benchOffline/benchInterval)
 	r.wal = float64(size(t, st.queue)-queued) / float64(r.offline)
 	return r
+}
+
+// rounds returns how many rounds have arrived.
+func (s *sink) rounds() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.loads
 }
 
 func (s *sink) value(name string) float64 {

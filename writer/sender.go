@@ -115,6 +115,11 @@ func (s *sender) sleep(ctx context.Context, d time.Duration, changed <-chan stru
 	return true
 }
 
+// dueMargin is the part of the deadline within which the next collection comes
+// too late to be waited for: it takes time to be made, and an interval as long
+// as the deadline is to mean one collection a request, not one or two by chance.
+const dueMargin = 8
+
 // ready returns how many collections the next batch has and how long it is
 // to wait: for the time of its first collection, or for more to come. final
 // says that the batch cannot grow.
@@ -129,7 +134,7 @@ func (s *sender) ready(final bool) (n int, wait time.Duration) {
 		return n, 0
 	}
 	deadline := s.feed.pending[0].read.Add(s.BatchSendDeadline)
-	if next := s.due.Load(); next == nil || next.IsZero() || !next.Before(deadline) {
+	if next := s.due.Load(); next == nil || next.IsZero() || !next.Before(deadline.Add(-s.BatchSendDeadline/dueMargin)) {
 		return n, 0 // nothing would come in time
 	}
 	return n, deadline.Sub(s.clock.now())
