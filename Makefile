@@ -1,6 +1,9 @@
-# make build test lint fuzz bench golden is all that CI runs.
-VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS  := -s -w -X nodepush/agent.Version=$(VERSION)
+# .ci/run is lint, build, test, test-race and a short fuzz; bench and golden are for people.
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+STAMP    := -X nodepush/agent.version=$(VERSION) -X nodepush/agent.revision=$(shell git rev-parse HEAD 2>/dev/null) \
+            -X nodepush/agent.branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null) \
+            -X nodepush/agent.buildDate=$(shell git log -1 --format=%cI 2>/dev/null)
+BINARY   ?= nodepush
 FUZZTIME ?= 5s
 PKGS     := $(shell go list ./... | grep -v /e2e)
 
@@ -9,7 +12,7 @@ PKGS     := $(shell go list ./... | grep -v /e2e)
 all: build
 
 build: ## the static binary ./nodepush
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o nodepush .
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w $(STAMP)' -o $(BINARY) .
 
 demo: build ## the main job against an embedded receiver; Ctrl-C ends it
 	./nodepush demo

@@ -14,9 +14,9 @@ import (
 	"cmp"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"nodepush/collector"
@@ -30,10 +30,12 @@ type pipe interface {
 	Tasks() []writer.Task
 	Drain()
 	Close() error
+	Backlog() []writer.Backlog
+	Unwritten() int64
 	Collect(now time.Time, dst *metric.Buffer)
 }
 
-// agent is the service. Its fields are set before Run and not changed.
+// agent is the service. All fields but current are set before run and not changed.
 type agent struct {
 	log   *slog.Logger
 	paths collector.Paths
@@ -46,7 +48,8 @@ type agent struct {
 	open       func(writer.Config, *slog.Logger) (pipe, error)
 	exit       func(code int) // ends the process at once
 
-	counts *counts
+	counts  *counts
+	current atomic.Pointer[pipe] // of the life that goes on; nil between two
 }
 
 func newAgent(p collector.Paths, load func() (*Config, []Warning, error), log *slog.Logger) *agent {
@@ -72,7 +75,7 @@ func (a *agent) sources(c *Config, own *self) ([]*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	instance := a.host.instance(c.Instance, filepath.Dir(c.Writer.Dir), a.log)
+	instance := a.host.instance(c.Instance, c.Writer.Dir, a.log)
 	labels := sourceLabels(c.Job, instance, c.ExternalLabels)
 	all := []*source{a.source(c, c.Interval, instance, labels)}
 	all[0].own = own
@@ -115,11 +118,13 @@ func (a *agent) source(c *Config, interval time.Duration, instance string, label
 	if interval != c.Interval {
 		name += "/" + strconv.FormatFloat(interval.Seconds(), 'f', -1, 64) + "s"
 	}
+	counts := a.counts.source(name)
+	last := time.Duration(counts.started.Load())
 	return &source{
 		metric:   &metric.Source{Name: name, BootID: a.host.bootID, Start: a.host.boot, Labels: labels},
-		pace:     pace{clock: a.clock, interval: interval, splay: a.host.splay(instance, interval)},
+		pace:     pace{clock: a.clock, interval: interval, splay: a.host.splay(instance, interval), started: last, any: last > 0},
 		deadline: min(c.Timeout, interval-room(interval)),
-		counts:   a.counts.source(name),
+		counts:   counts,
 	}
 }
 

@@ -38,9 +38,10 @@ type flags struct {
 // the exit status. It takes over SIGINT, SIGTERM, SIGHUP and SIGPIPE.
 func Main(args []string, stdout, stderr io.Writer) int {
 	// First of all: a SIGHUP that comes before its handler is there would end
-	// the service, and a SIGPIPE `once | head`.
+	// the service, and a SIGPIPE `once | head`. SIGINT and SIGTERM end the
+	// process by themselves until there is something to stop in order.
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGHUP)
 	signal.Ignore(syscall.SIGPIPE)
 	defer signal.Stop(signals)
 	oneCPU()
@@ -156,7 +157,7 @@ func (f *flags) load() (*Config, []Warning, error) {
 }
 
 // run is the service.
-func (f *flags) run(stderr io.Writer, signals <-chan os.Signal) error {
+func (f *flags) run(stderr io.Writer, signals chan os.Signal) error {
 	log := f.logger(stderr, "info")
 	c, warnings, err := f.load()
 	if err != nil {
@@ -166,6 +167,7 @@ func (f *flags) run(stderr io.Writer, signals <-chan os.Signal) error {
 	a := newAgent(f.paths, f.load, log)
 	a.counts.loaded(true, time.Now())
 	log.Info("start", "version", a.build.version, "revision", a.build.revision, "go", a.build.goVersion)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	err = a.run(c, signals)
 	if err == nil {
 		log.Info("stopped")
@@ -220,6 +222,7 @@ func (f *flags) once(stdout, stderr io.Writer) error {
 }
 
 // demo shows the whole way of a sample.
-func (f *flags) demo(stdout, stderr io.Writer, signals <-chan os.Signal) error {
+func (f *flags) demo(stdout, stderr io.Writer, signals chan os.Signal) error {
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	return demo(stdout, f.paths, f.logger(stderr, "warn"), signals, f.length)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -72,7 +71,7 @@ func variableName(s string) bool {
 // hexadecimal digits, the same from the first boot on.
 func machineID(rootfs string) (string, error) {
 	file := filepath.Join(cmp.Or(rootfs, "/"), "etc/machine-id")
-	data, err := os.ReadFile(file)
+	data, err := readSmall(file)
 	if err != nil {
 		return "", fmt.Errorf("${machine_id}: %w", err)
 	}

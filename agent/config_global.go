@@ -51,7 +51,7 @@ func globalKeys() []key[draft] {
 		{"scrape_interval", "15s", "time between two rounds of collection", asDuration(func(d *draft) *time.Duration { return &d.Interval }, minInterval, maxInterval)},
 		{"scrape_timeout", "", "how long a collector may take in a round; at most the shortest interval, and by default 10s or the shortest interval if that is less", asDuration(func(d *draft) *time.Duration { return &d.Timeout }, 100*time.Millisecond, maxInterval)},
 		{"external_labels", "", "labels that every series gets unless it has one of that name; values are expanded", reader[draft]{typ: "mapping of strings, expanded", read: readExternalLabels}},
-		{"instance", "", "the label instance of every series; by default the host name, read once and kept beside the log so that it never changes", asExpanded(func(d *draft) *string { return &d.Instance })},
+		{"instance", "", "the label instance of every series; by default the host name, read once and kept in wal.dir so that it never changes", asExpanded(func(d *draft) *string { return &d.Instance })},
 		{"shutdown_timeout", "10s", "how long a stop may take, the last send included", asDuration(func(d *draft) *time.Duration { return &d.ShutdownTimeout }, 0, 10*time.Minute)},
 		{"evaluation_interval", "", "no rules are evaluated here", ignored[draft]()},
 		{"rule_query_offset", "", "no rules are evaluated here", ignored[draft]()},

@@ -59,6 +59,7 @@ type fakePipe struct {
 	task   func(ctx context.Context) error // a sender; nil: one that ends with Drain
 	drain  chan struct{}
 	closed error // what Close returns
+	memory int64 // what Unwritten returns
 }
 
 func newFakePipe() *fakePipe { return &fakePipe{start: time.Now(), drain: make(chan struct{})} }
@@ -95,7 +96,7 @@ func (p *fakePipe) Tasks() []writer.Task {
 	if p.task != nil {
 		run = p.task
 	}
-	return []writer.Task{{Name: "receiver fake", Run: run}}
+	return []writer.Task{{Name: "receiver fake", Run: run, Drains: true}}
 }
 
 func (p *fakePipe) event(e string) {
@@ -112,6 +113,14 @@ func (p *fakePipe) Drain() {
 func (p *fakePipe) Close() error {
 	p.event("close")
 	return p.closed
+}
+
+func (p *fakePipe) Backlog() []writer.Backlog { return nil }
+
+func (p *fakePipe) Unwritten() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.memory
 }
 
 func (p *fakePipe) Collect(_ time.Time, dst *metric.Buffer) { dst.Add(fakeDesc, 42, "pipe") }

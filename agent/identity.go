@@ -56,7 +56,7 @@ func readHost(p collector.Paths, log *slog.Logger) host {
 
 // readBootID reads a UUID, which the kernel makes anew at each boot.
 func readBootID(file string) (id [16]byte, err error) {
-	text, err := os.ReadFile(file)
+	text, err := readSmall(file)
 	if err != nil {
 		return id, err
 	}
@@ -69,7 +69,7 @@ func readBootID(file string) (id [16]byte, err error) {
 
 // readBootTime reads the line "btime SECONDS" of /proc/stat, in milliseconds.
 func readBootTime(file string) (int64, error) {
-	text, err := os.ReadFile(file)
+	text, err := readSmall(file)
 	if err != nil {
 		return 0, err
 	}
@@ -106,8 +106,11 @@ func (h host) instance(configured, state string, log *slog.Logger) string {
 		return configured
 	}
 	file := filepath.Join(state, instanceFile)
-	kept, err := os.ReadFile(file)
+	kept, err := readSmall(file)
 	if name := strings.TrimSuffix(string(kept), "\n"); err == nil && usable(name) {
+		if name != h.name && usable(h.name) {
+			log.Info("instance is the name kept from the first start, not today's host name", "instance", name, "hostname", h.name, "file", file)
+		}
 		return name
 	}
 	if err == nil {

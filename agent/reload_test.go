@@ -108,6 +108,54 @@ func TestReloadOfBrokenConfiguration(t *testing.T) {
 	}
 }
 
+// A receiver that hangs costs a reload a moment, not the shutdown timeout: the
+// rounds go on, and the one that the reload missed, if any, is counted.
+func TestReloadBesideHungReceiver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, &fake{"a", fine})
+		r.config.Interval, r.config.Timeout = time.Second, 900*time.Millisecond
+		r.config.Collectors[0].Interval = time.Second
+		open := r.open
+		r.open = func(c writer.Config, l *slog.Logger) (pipe, error) {
+			p, err := open(c, l)
+			r.pipe.task = func(ctx context.Context) error { <-ctx.Done(); return nil }
+			return p, err
+		}
+		if err := r.run(r.config, script(t, map[time.Duration]os.Signal{time.Minute: syscall.SIGHUP, 2 * time.Minute: syscall.SIGTERM})); err != nil {
+			t.Fatal(err)
+		}
+		before, after := r.pipes[0].rounds, r.pipes[1].rounds
+		gap := after[0].at - before[len(before)-1].at
+		if gap > 3*time.Second {
+			t.Errorf("%v without a round", gap)
+		}
+		skipped, _ := after[len(after)-1].has("nodepush_rounds_skipped_total{node}")
+		if missed := gap/time.Second - 1; time.Duration(skipped) != missed {
+			t.Errorf("%v rounds skipped, want %v", skipped, missed)
+		}
+	})
+}
+
+// What is only in memory would not survive the end of a life, so that there is
+// no reload until the disk takes it.
+func TestReloadWhileDiskRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		open := r.open
+		r.open = func(c writer.Config, l *slog.Logger) (pipe, error) {
+			p, err := open(c, l)
+			r.pipe.memory = 4096
+			return p, err
+		}
+		if err := r.run(r.config, script(t, map[time.Duration]os.Signal{time.Minute: syscall.SIGHUP, 2 * time.Minute: syscall.SIGTERM})); err != nil {
+			t.Fatal(err)
+		}
+		if len(r.pipes) != 1 || r.journal.lines("not reloaded: the disk refuses") != 1 {
+			t.Errorf("%d lives; log:\n%s", len(r.pipes), r.journal)
+		}
+	})
+}
+
 // SIGTERM while a reload stops the old life ends the service.
 func TestStopDuringReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
 	"syscall"
@@ -19,11 +20,11 @@ import (
 func (a *agent) run(c *Config, signals <-chan os.Signal) error {
 	var previous *Config
 	for c != nil {
-		ctx, stop := context.WithCancel(context.Background())
+		ctx, stop := context.WithCancelCause(context.Background())
 		ended := make(chan error, 1)
 		go func() { ended <- a.live(ctx, c) }()
 		next, err := a.attend(signals, stop, ended)
-		stop()
+		stop(nil)
 		switch {
 		case err == nil:
 			previous, c = c, next
@@ -40,7 +41,7 @@ func (a *agent) run(c *Config, signals <-chan os.Signal) error {
 
 // attend obeys signals until a life has ended. It returns the configuration
 // to go on with, or nil to stop.
-func (a *agent) attend(signals <-chan os.Signal, stop func(), ended <-chan error) (next *Config, err error) {
+func (a *agent) attend(signals <-chan os.Signal, stop context.CancelCauseFunc, ended <-chan error) (next *Config, err error) {
 	stopping := false
 	for {
 		select {
@@ -53,7 +54,7 @@ func (a *agent) attend(signals <-chan os.Signal, stop func(), ended <-chan error
 			switch {
 			case s == syscall.SIGHUP && !stopping && next == nil:
 				if next = a.reload(); next != nil {
-					stop()
+					stop(errReload)
 				}
 			case s == syscall.SIGHUP:
 				a.log.Info("signal is ignored while stopping", "signal", s)
@@ -63,7 +64,7 @@ func (a *agent) attend(signals <-chan os.Signal, stop func(), ended <-chan error
 			default:
 				a.log.Info("stopping", "signal", s)
 				stopping, next = true, nil
-				stop()
+				stop(nil)
 			}
 		}
 	}
@@ -86,6 +87,12 @@ func (a *agent) leave(next *Config, err error) (*Config, error) {
 // reload reads the configuration again. It returns nil, with every problem in
 // the log, when the old one has to go on.
 func (a *agent) reload() *Config {
+	if w := a.current.Load(); w != nil {
+		if n := (*w).Unwritten(); n > 0 {
+			a.log.Error("configuration is not reloaded: the disk refuses the log, and what is only in memory would be lost", "bytes", n)
+			return nil
+		}
+	}
 	c, warnings, err := a.load()
 	logProblems(a.log, warnings, err)
 	a.counts.loaded(err == nil, time.Now())
@@ -111,6 +118,7 @@ var (
 	errStart   = errors.New("start")                                        // a life could not begin
 	errStuck   = errors.New("the log or a sender hangs and is left behind") // a life has not ended
 	errTimeout = errors.New("shutdown timeout is over")
+	errReload  = errors.New("reload") // why a life ends that another follows
 )
 
 // How long a stop waits for what does not come back by itself.
@@ -131,11 +139,13 @@ func (a *agent) live(ctx context.Context, c *Config) error {
 	defer cancel(nil)
 	stop, stopRounds := context.WithCancel(hard)
 	defer stopRounds()
+	a.current.Store(&w)
+	defer a.current.Store(nil)
 	var keepers, senders, workers, rounds group
 	failed := make(chan error, 1)
 	for _, t := range w.Tasks() {
 		g := &keepers
-		if drains(t) {
+		if t.Drains {
 			g = &senders
 		}
 		g.Go(t.Name, func() { runTask(hard, t, failed) })
@@ -145,6 +155,9 @@ func (a *agent) live(ctx context.Context, c *Config) error {
 			workers.Go(k.collector.Name(), func() { k.run(s.done) })
 		}
 		rounds.Go(s.metric.Name, func() { s.run(stop, hard) })
+	}
+	for _, r := range c.Writer.Receivers {
+		a.log.Info("receiver", "name", r.Name, "url", address(r.URL))
 	}
 	a.log.Info("running", "instance", label(sources[0].metric, "instance"), "collectors", len(c.Collectors),
 		"interval", c.Interval, "receivers", len(c.Writer.Receivers), "wal", c.Writer.Dir)
@@ -163,9 +176,7 @@ func (a *agent) live(ctx context.Context, c *Config) error {
 		return errors.Join(err, fmt.Errorf("%w: rounds of %s", errStuck, strings.Join(left, ", ")))
 	}
 	a.dismiss(hard, sources, &workers)
-	w.Drain()
-	senders.join(hard)
-	a.farewell(hard, w)
+	a.drain(ctx, hard, w, &senders, c.Writer.Dir)
 	cancel(nil)
 	if left := append(senders.join(last), keepers.join(last)...); len(left) > 0 {
 		return errors.Join(err, fmt.Errorf("%w: %s", errStuck, strings.Join(left, ", ")))
@@ -173,10 +184,19 @@ func (a *agent) live(ctx context.Context, c *Config) error {
 	return errors.Join(err, w.Close())
 }
 
+// address is a URL without what may be secret in it.
+func address(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "" // the configuration has been checked
+	}
+	return u.Scheme + "://" + u.Host + u.Path
+}
+
 // prepare opens the log and makes the sources, and leaves nothing open when
 // either fails. Nothing runs yet.
 func (a *agent) prepare(c *Config) (pipe, []*source, error) {
-	c.Writer.Version = a.build.version
+	c.Writer.Version, c.Writer.BootID = a.build.version, a.host.bootID
 	w, err := a.open(c.Writer, a.log)
 	if err != nil {
 		return nil, nil, err
@@ -203,19 +223,38 @@ func (a *agent) dismiss(hard context.Context, sources []*source, workers *group)
 	}
 }
 
-// farewell says what is left for the next start.
-func (a *agent) farewell(hard context.Context, w pipe) {
-	left, frames := backlog(w)
-	if hard.Err() != nil {
-		a.log.Warn("shutdown timeout is over; what is unsent stays in the log", left...)
-	} else if frames > 0 {
-		a.log.Info("what is unsent stays in the log and is sent after the next start", left...)
+// drain lets the senders finish. Before a reload they get a moment only: a
+// receiver that hangs must not keep the next life from collecting, and what is
+// in flight is sent again by it, with the same cut.
+func (a *agent) drain(ctx, hard context.Context, w pipe, senders *group, dir string) {
+	patience := hard
+	if errors.Is(context.Cause(ctx), errReload) {
+		short, done := context.WithTimeout(hard, hungWait)
+		defer done()
+		patience = short
 	}
+	w.Drain()
+	senders.join(patience)
+	a.farewell(hard, w, dir)
 }
 
-// drains says that a task ends by itself after Drain: those of the receivers.
-// The log's housekeeping goes on until they have.
-func drains(t writer.Task) bool { return strings.HasPrefix(t.Name, "receiver ") }
+// farewell says what is left for the next start.
+func (a *agent) farewell(hard context.Context, w pipe, dir string) {
+	var left []any
+	frames := uint64(0)
+	for _, b := range w.Backlog() {
+		left = append(left, slog.Uint64(b.Receiver, b.Frames))
+		frames += b.Frames
+	}
+	if n := w.Unwritten(); n > 0 {
+		a.log.Warn("the disk refuses the log; what is only in memory is lost unless the disk takes it now", "bytes", n, "wal", dir)
+	}
+	if hard.Err() != nil {
+		a.log.Warn("shutdown timeout is over; what is unsent stays in the log", append(left, "wal", dir)...)
+	} else if frames > 0 {
+		a.log.Info("what is unsent stays in the log and is sent after the next start", append(left, "wal", dir)...)
+	}
+}
 
 // runTask runs a task of the writer. One that ends with an error before it was
 // told to has found a fault that a restart may cure.

@@ -110,7 +110,7 @@ func TestService(t *testing.T) {
 			t.Errorf("%d ms between samples %d and %d of %d", gap, i-1, i, len(all))
 		}
 	}
-	name, _ := os.ReadFile(dir + "/state/instance")
+	name, _ := os.ReadFile(dir + "/state/wal/instance")
 	if got := a.Label("instance"); got == "" || got+"\n" != string(name) || a.Label("job") != "node" {
 		t.Errorf("labels %v, instance file %q", a.Labels, name)
 	}

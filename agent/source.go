@@ -36,6 +36,7 @@ type source struct {
 type sourceCounts struct {
 	rounds, skipped, samples, refused atomic.Uint64
 	took                              atomic.Uint64 // math.Float64bits of the seconds the last round took
+	started                           atomic.Int64  // CLOCK_BOOTTIME of the last round, ns; 0: none; what a reload misses is counted as skipped
 }
 
 // room is kept free at the end of an interval, so that a round whose
@@ -57,6 +58,7 @@ func (s *source) run(stop, hard context.Context) {
 			return
 		}
 		s.counts.skipped.Add(uint64(s.pace.start()))
+		s.counts.started.Store(int64(s.pace.started))
 		c := s.collect(hard)
 		s.plan()
 		s.append(c)

@@ -30,7 +30,8 @@ func TestWriteText(t *testing.T) {
 	b.Add(gauge, math.Inf(-1), "", "", "")
 	b.Add(info, 1)
 	b.Add(summary[2], 3)
-	b.AddSample(metric.Sample{Desc: counter, Ext: &metric.Ext{Histogram: []byte{}}})
+	b.Add(counter, 0)
+	b.Samples()[b.Len()-1].Ext = &metric.Ext{Histogram: []byte{}}
 	var out strings.Builder
 	if err := writeText(&out, b.Samples()); err != nil {
 		t.Fatal(err)

@@ -9,12 +9,12 @@ import (
 // Limits of what one collector may write into the journal.
 const (
 	summaryEvery = 5 * time.Minute // a failure that goes on is mentioned this often
-	maxTexts     = 8               // different errors that are mentioned at once
+	maxTexts     = 8               // so many different errors of one trouble are mentioned as they come
 )
 
-// trouble logs the failures of one thing, a collector say: each different error when it
-// comes first, what goes on every few minutes, and the end. It
-// with its first two fields set is ready; it is used by one goroutine.
+// trouble logs the failures of one thing, a collector say: each different
+// error when it comes first, what goes on every few minutes, and the end. With
+// its first two fields set it is ready; it is used by one goroutine.
 type trouble struct {
 	what     string // collector
 	log      *slog.Logger

@@ -204,17 +204,20 @@ func TestCollectUsesItsDescs(t *testing.T) {
 	}
 }
 
-// A kernel without any of the files has the features off.
-func TestMissingFilesAreNoError(t *testing.T) {
+// A kernel without any of the files has the features off; but without those
+// that every Linux has, the root is wrong and the collector says so.
+func TestMissingFiles(t *testing.T) {
 	o := Options{CPU: CPUOptions{Info: true}}
+	required := map[string]string{"cpu": "proc/stat", "meminfo": "proc/meminfo", "loadavg": "proc/loadavg",
+		"filesystem": "proc/self/mountinfo", "netdev": "proc/net/dev"}
 	for _, name := range hostNames() {
 		if name == "uname" {
 			continue
 		}
 		c := makeOne(t, hostWith(t, nil), name, o)
 		got, err := collectOnce(t, c)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
+		if file := required[name]; (err != nil) != (file != "") || err != nil && !strings.Contains(err.Error(), file) {
+			t.Errorf("%s: error %v, want one about %q", name, err, file)
 		}
 		for series := range got {
 			if !strings.HasPrefix(series, "node_time_") {

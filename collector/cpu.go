@@ -86,7 +86,7 @@ func (c *cpu) Collect(_ context.Context, _ time.Time, dst *metric.Buffer) error 
 func (c *cpu) collectTimes(dst *metric.Buffer) error {
 	text, err := c.read(c.stat)
 	if err != nil {
-		return unlessAbsent(err)
+		return required(c.stat, err)
 	}
 	l := lines{file: c.stat, rest: text}
 	c.cpus.begin()

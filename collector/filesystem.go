@@ -143,7 +143,7 @@ func (c *filesystem) list() error {
 		text, err = c.read(f)
 	}
 	if err != nil {
-		return unlessAbsent(err)
+		return required(f, err)
 	}
 	l := lines{file: f, rest: text}
 	c.lines.begin()

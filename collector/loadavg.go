@@ -31,7 +31,7 @@ func (c *loadavg) Descs() []*metric.Desc { return loads[:] }
 func (c *loadavg) Collect(_ context.Context, _ time.Time, dst *metric.Buffer) error {
 	text, err := c.read(c.file)
 	if err != nil {
-		return unlessAbsent(err)
+		return required(c.file, err)
 	}
 	return parseLoadavg(c.file, text, func(i int, load float64) { dst.Add(loads[i], load) })
 }

@@ -128,7 +128,7 @@ func (c *meminfo) Descs() []*metric.Desc {
 func (c *meminfo) Collect(_ context.Context, _ time.Time, dst *metric.Buffer) error {
 	text, err := c.read(c.file)
 	if err != nil {
-		return unlessAbsent(err)
+		return required(c.file, err)
 	}
 	l := lines{file: c.file, rest: text}
 	c.fields.begin()

@@ -119,13 +119,13 @@ func (c *netdev) collectCounters(dst *metric.Buffer) error {
 		if err != errForbidden {
 			return err
 		}
-		return unlessAbsent(c.collectFile(c.files[1], dst))
+		return required(c.files[1], c.collectFile(c.files[1], dst))
 	}
 	err := c.collectFile(c.files[0], dst)
 	if err == errAbsent {
 		err = c.collectFile(c.files[1], dst)
 	}
-	return unlessAbsent(err)
+	return required(c.files[1], err)
 }
 
 // add reports whether the device is new in this round.

@@ -33,6 +33,15 @@ func unlessAbsent(err error) error {
 	return err
 }
 
+// required names a file that every kernel has and that is not there all the
+// same: what is mounted is no procfs, or the root that was given is wrong.
+func required(f file, err error) error {
+	if err == errAbsent {
+		return fmt.Errorf("%s: %w; every Linux has it, so look at --path.procfs", f, err)
+	}
+	return err
+}
+
 // file is the path of a file to read. It carries the NUL byte that openat(2)
 // wants, so that opening it copies nothing.
 type file string

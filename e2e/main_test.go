@@ -18,8 +18,10 @@ import (
 	"time"
 )
 
-// binary is nodepush, built once for all tests.
+// binary is nodepush, built once for all tests by `make build` with version.
 var binary string
+
+const version = "9.9.9-e2e"
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -31,8 +33,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "nodepush")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "..")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build := exec.Command("make", "-C", "..", "build", "BINARY="+binary, "VERSION="+version)
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build nodepush: %v\n%s", err, out)
 		return 1

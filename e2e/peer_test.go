@@ -34,6 +34,14 @@ func TestPromtoolReadsOnce(t *testing.T) {
 	t.Logf("promtool check metrics: exit %d, %d lines of advice", check.ProcessState.ExitCode(), strings.Count(string(said), "\n"))
 }
 
+// What `make build` was told must be what the program says of itself.
+func TestVersion(t *testing.T) {
+	out, err := exec.Command(binary, "--version").CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(out), "nodepush "+version+" (revision ") {
+		t.Errorf("--version: %v\n%s", err, out)
+	}
+}
+
 // subjects are the collectors that nodepush and Debian's node_exporter 1.5 share.
 var subjects = []string{"cpu", "meminfo", "loadavg", "diskstats", "filesystem", "netdev", "uname", "time"}
 

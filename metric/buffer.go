@@ -24,9 +24,6 @@ func (b *Buffer) Add(d *Desc, value float64, labelValues ...string) {
 	b.samples = append(b.samples, Sample{Desc: d, Values: b.values[n:len(b.values):len(b.values)], Value: value})
 }
 
-// AddSample appends s, whose Values must stay unchanged until Reset.
-func (b *Buffer) AddSample(s Sample) { b.samples = append(b.samples, s) }
-
 // Samples returns what was added since the last Reset, in that order.
 func (b *Buffer) Samples() []Sample { return b.samples }
 

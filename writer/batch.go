@@ -62,14 +62,30 @@ type feed struct {
 	dec    *decoder
 	stats  *stats
 
+	first   uint64      // where the acknowledged numbers begin
 	next    uint64      // first number that is not acknowledged: what is below was delivered before
-	acked   []wal.Range // what was delivered before, from an earlier start
+	acked   []wal.Range // of what is not below, what was delivered before: from an earlier start
 	fixed   wal.Range   // range that must be sent again with the same cut; empty: none
 	pending []item      // read and not delivered
 	samples int         // in pending
 	usual   int         // samples of the last collection, by which damage is estimated
 	unsized int         // collections lost to damage whose samples are not counted yet
 	lost    wal.Damage
+}
+
+// newFeed returns a feed of what the state leaves open.
+func newFeed(log *wal.Log, state wal.State, stats *stats) *feed {
+	f := &feed{dec: newDecoder(), stats: stats, acked: state.Acked, fixed: state.InFlight}
+	if len(f.acked) > 0 {
+		f.first, f.next, f.acked = f.acked[0].From, f.acked[0].To, f.acked[1:]
+	}
+	f.reader = log.Reader(f.next)
+	return f
+}
+
+// position returns the acknowledged ranges.
+func (f *feed) position() []wal.Range {
+	return append([]wal.Range{{From: f.first, To: f.next}}, f.acked...)
 }
 
 // fill reads from the log until a batch is full or the log is at its end, and
@@ -196,6 +212,9 @@ func (f *feed) done(n int) {
 	rest := copy(f.pending, f.pending[n:])
 	clear(f.pending[rest:])
 	f.pending = f.pending[:rest]
+	for len(f.acked) > 0 && f.acked[0].To <= f.next {
+		f.acked = f.acked[1:]
+	}
 	if f.next >= f.fixed.To {
 		f.fixed = wal.Range{}
 	}

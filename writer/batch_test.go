@@ -94,22 +94,9 @@ func TestLead(t *testing.T) {
 	}
 }
 
-func TestParseBootID(t *testing.T) {
-	want := [16]byte{0x3f, 0x2a, 0x90, 0xc1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0xaa, 0xff}
-	if got, ok := parseBootID("3F2a90c1-0001-0203-0405-06070809aaff\n"); !ok || got != want {
-		t.Errorf("parseBootID = %x, %v, want %x", got, ok, want)
+func TestSystemClock(t *testing.T) {
+	first := systemClock(testBoot)
+	if first.boot != testBoot || first.mono() <= 0 {
+		t.Errorf("systemClock = boot %x, mono %d", first.boot, first.mono())
 	}
-	for _, bad := range []string{"", "3f2a90c1", "3f2a90c1-0001-0203-0405-06070809aafg", "3f2a90c1-0001-0203-0405-06070809aaff0"} {
-		if got, ok := parseBootID(bad); ok || got != [16]byte{} {
-			t.Errorf("parseBootID(%q) = %x, %v, want none", bad, got, ok)
-		}
-	}
-	if c := systemClock(); c.boot == [16]byte{} || c.mono() <= 0 {
-		t.Errorf("systemClock = boot %x, mono %d", c.boot, c.mono())
-	}
-}
-
-func FuzzParseBootID(f *testing.F) {
-	f.Add("3f2a90c1-0001-0203-0405-06070809aaff\n")
-	f.Fuzz(func(t *testing.T, text string) { parseBootID(text) })
 }

@@ -74,6 +74,16 @@ func appendDifference(dst []int32, a, b bitmap) []int32 {
 	return dst
 }
 
+// lacks reports whether an id that is in b is not in other.
+func (b bitmap) lacks(other bitmap) bool {
+	for w, word := range b {
+		if word&^other.word(w) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // appendMissing appends the ids that are in a and not in b.
 func appendMissing(dst []int, a, b bitmap) []int {
 	for w, word := range a {

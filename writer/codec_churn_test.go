@@ -143,12 +143,26 @@ func (h *history) add(c *metric.Collection) {
 		}
 		seen[key] = true
 	}
-	w.gone = missing(h.last[w.source], w.values)
+	for _, key := range missing(h.last[w.source], w.values) {
+		if !h.elsewhere(w.source, key) {
+			w.gone = append(w.gone, key)
+		}
+	}
 	if h.last == nil {
 		h.last = map[string]map[string]uint64{}
 	}
 	h.last[w.source] = w.values
 	h.list = append(h.list, w)
+}
+
+// elsewhere reports whether the newest collection of another source has a series.
+func (h *history) elsewhere(source, key string) bool {
+	for name, values := range h.last {
+		if _, ok := values[key]; ok && name != source {
+			return true
+		}
+	}
+	return false
 }
 
 // missing returns the keys of a that b does not have, sorted.

@@ -6,7 +6,8 @@ import "nodepush/metric"
 type series struct {
 	labels []metric.Label // complete identity, sorted by name, __name__ among them, none empty
 	desc   *metric.Desc
-	start  int64 // when the counter began, ms since the epoch; 0 unknown
+	start  int64  // when the counter began, ms since the epoch; 0 unknown
+	hash   uint64 // of labels, once the decoder needed it
 }
 
 // dictionary is what the head frames of one segment say of one source. Ids

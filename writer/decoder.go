@@ -2,6 +2,8 @@ package writer
 
 import (
 	"fmt"
+	"hash/maphash"
+	"slices"
 
 	"nodepush/metric"
 	"nodepush/writer/wal"
@@ -17,6 +19,8 @@ type decoder struct {
 	free    []*decoded
 	pack    packer
 	data    dataReader
+	seed    maphash.Seed
+	ending  map[uint64]int // scratch: position in gone by the hash of the series' labels
 }
 
 // decoderSource is what the frames of the segment have said of one source so far.
@@ -31,7 +35,9 @@ type decoderSource struct {
 	keyed  bool
 }
 
-func newDecoder() *decoder { return &decoder{sources: make(map[int]*decoderSource)} }
+func newDecoder() *decoder {
+	return &decoder{sources: make(map[int]*decoderSource), seed: maphash.MakeSeed(), ending: make(map[uint64]int)}
+}
 
 // decode reads the next frame. It returns nil and no error for a head. The
 // result is the caller's until it is released; its dictionary and histograms
@@ -107,6 +113,7 @@ func (d *decoder) decodeRound(f wal.Frame) (*decoded, error) {
 	}
 	c.seq, c.dict, c.time, c.mono = f.Seq, s.dict, r.time, r.mono
 	s.finish(c, h)
+	d.keepMoved(s, c)
 	return c, nil
 }
 
@@ -188,6 +195,47 @@ func (s *decoderSource) finish(c *decoded, h frameHeader) {
 	c.count = h.count - c.lost
 	c.gone = appendMissing(c.gone[:0], s.prev, c.present)
 	s.prev = s.prev.copyOf(c.present)
+}
+
+// keepMoved takes out of c.gone what the newest collection of another source
+// has: it has moved there, as the series of a collector do that is given an
+// interval of its own, and is not over.
+func (d *decoder) keepMoved(s *decoderSource, c *decoded) {
+	if len(c.gone) == 0 || len(d.sources) < 2 {
+		return
+	}
+	clear(d.ending)
+	for i, id := range c.gone {
+		d.ending[s.dict.hash(d.seed, id)] = i
+	}
+	moved := 0
+	for _, other := range d.sources {
+		if other == s {
+			continue
+		}
+		for id := range other.prev.each {
+			if !other.dict.known(id) {
+				continue
+			}
+			i, ok := d.ending[other.dict.hash(d.seed, id)]
+			if ok && c.gone[i] >= 0 && slices.Equal(s.dict.series[c.gone[i]].labels, other.dict.series[id].labels) {
+				c.gone[i] = -1
+				moved++
+			}
+		}
+	}
+	if moved > 0 {
+		c.gone = slices.DeleteFunc(c.gone, func(id int) bool { return id < 0 })
+	}
+}
+
+// hash returns a hash of a series' labels, which the dictionary remembers.
+func (d *dictionary) hash(seed maphash.Seed, id int) uint64 {
+	n := &d.series[id]
+	if n.hash == 0 {
+		n.hash = hashLabels(seed, n.labels)
+	}
+	return n.hash
 }
 
 // known reports whether the dictionary says who id is.

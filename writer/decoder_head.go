@@ -90,7 +90,7 @@ func (s *decoderSource) addSeries(h *head) {
 		}
 		desc := s.descs[e.desc]
 		labels = appendIdentity(labels[:0], h.sets[e.set], desc, e.values)
-		d.series[id] = series{slices.Clone(labels), desc, e.start}
+		d.series[id] = series{labels: slices.Clone(labels), desc: desc, start: e.start}
 		if h.before.has(i) {
 			s.prev.set(id)
 		}

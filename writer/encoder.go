@@ -13,6 +13,7 @@ const (
 	minSegment   = 512 << 10 // bytes at which a segment is full, at least
 	perDict      = 8         // and at least so many times its dictionaries
 	segmentsKept = 16        // but at most this part of the log
+	moment       = 1000      // ms by which the first collection of a source may be put off
 	orphanGrace  = 5 * 60e3  // ms after which a source of the previous run that does not come is over
 )
 
@@ -29,8 +30,8 @@ type encoder struct {
 	heads   int64 // bytes of the head payloads in it
 	begun   int64 // its size when it had nothing but those
 	started bool
-	since   int64  // mono of the first collection
-	lookUps uint64 // samples that were not where the collection before had them
+	since   int64 // mono of the first collection
+	ended   ending
 	drops   encoderDrops
 	scratch
 }
@@ -50,6 +51,8 @@ type encoderDrops struct {
 	invalid   uint64 // no metric name, a wrong number of label values, or texts above maxText
 	overflow  uint64 // the source has maxIDs series
 }
+
+func (d encoderDrops) sum() uint64 { return d.duplicate + d.invalid + d.overflow }
 
 // newEncoder returns an encoder for a log of at most maxSize bytes. previous
 // is what restore found in the log: series in there that do not come back
@@ -73,11 +76,29 @@ func (e *encoder) add(s *encoderSource) {
 func (e *encoder) append(c *metric.Collection) error {
 	s := e.sourceOf(c.Source)
 	e.match(s, c)
+	e.follow(s)
 	err := e.store(s)
 	if err == nil {
 		e.endOrphans(c.Time, c.Mono)
 	}
 	return err
+}
+
+// ending is the newest collection in which a series of a source was over.
+type ending struct {
+	source string
+	time   int64
+}
+
+// follow lets the first collection of a source come after the one in which a
+// series of another ended a moment ago. The series may have moved between
+// them, which is seen at a start only, where rounds of both often begin in one
+// millisecond; it must not end after it came, nor end and come at once.
+func (e *encoder) follow(s *encoderSource) {
+	late := e.ended.time - s.round.time
+	if !s.begun && e.ended.source != "" && e.ended.source != s.name && late >= 0 && late < moment {
+		s.round.time += late + 1
+	}
 }
 
 // sourceOf returns the state of src. New labels or a new boot need a new segment.
@@ -165,7 +186,10 @@ func (e *encoder) writeRound(s *encoderSource) error {
 	if _, err := e.log.Append(kind, payload); err != nil {
 		return err
 	}
-	s.keyed = keyed
+	s.keyed, s.begun = keyed, true
+	if s.last.lacks(s.round.present) {
+		e.ended = ending{s.name, s.round.time}
+	}
 	s.written(kind, len(payload))
 	return nil
 }

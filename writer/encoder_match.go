@@ -95,7 +95,6 @@ func (s *encoderSource) startOf(sample *metric.Sample) int64 {
 // lookUp returns the spelling of a sample that is not where it was, which may
 // be new; -1 when the sample cannot be kept.
 func (e *encoder) lookUp(s *encoderSource, sample *metric.Sample) int32 {
-	e.lookUps++
 	hash := s.names.hashOf(sample)
 	if n := s.names.find(sample, hash); n >= 0 {
 		return n

@@ -23,6 +23,7 @@ type encoderSource struct {
 	bootID [16]byte
 	start  int64
 	source *metric.Source // nil while only the previous run's log knows it
+	begun  bool           // this run wrote a collection of it
 
 	sets     [][]metric.Label
 	set      int32   // that of new series

@@ -78,9 +78,8 @@ func (s *stats) collect(now time.Time, end uint64, dst *metric.Buffer) {
 	newest, age := s.newestLocked(now)
 	dst.Add(descNewest, newest, r)
 	dst.Add(descAge, age.Seconds(), r)
-	frames, waiting := s.backlogLocked(end, now)
-	dst.Add(descBacklog, float64(frames), r)
-	dst.Add(descBacklogAge, waiting.Seconds(), r)
+	dst.Add(descBacklog, float64(s.waitingLocked(end)), r)
+	dst.Add(descBacklogAge, s.ageLocked(now).Seconds(), r)
 }
 
 // newestLocked returns the time of the newest accepted sample in seconds and

@@ -113,6 +113,60 @@ func TestEvictionIsCounted(t *testing.T) {
 	}
 }
 
+// What is lost with the memory of a log that never had a disk is counted by
+// that reason.
+func TestLostMemoryIsCounted(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := openPipe(t, dir, testClock(), testReceiver("r", "http://127.0.0.1:1/"))
+	p.collect(10)
+	if b := p.Backlog(); len(b) != 1 || b[0].Receiver != "r" || b[0].Frames == 0 || p.Unwritten() == 0 {
+		t.Errorf("backlog %+v, %d bytes unwritten", b, p.Unwritten())
+	}
+	if err := p.Close(); err == nil {
+		t.Error("Close loses samples and says nothing")
+	}
+	if got := p.dropped("r", "memory"); got != 10 {
+		t.Errorf("memory = %d, want 10", got)
+	}
+	if got := p.dropped("r", "wal_full"); got != 0 {
+		t.Errorf("wal_full = %d, want 0", got)
+	}
+}
+
+// Each sample that does not get into the log has one reason.
+func TestRefusedByReason(t *testing.T) {
+	p := openPipe(t, t.TempDir(), testClock())
+	noise, r := make([]byte, maxPayload+1), rand.New(rand.NewPCG(1, 1))
+	for i := range noise {
+		noise[i] = byte(r.Uint32())
+	}
+	spoilt := func() *metric.Collection {
+		c := p.collection(10)
+		c.Samples = append(c.Samples, c.Samples[0], metric.Sample{Desc: &metric.Desc{}})
+		return c
+	}
+	c := spoilt()
+	c.Samples[0].Ext = &metric.Ext{Histogram: noise}
+	if err := p.Append(c, time.Time{}); err == nil {
+		t.Error("a collection that fits in no frame was appended")
+	}
+	if err := p.Append(spoilt(), time.Time{}); err != nil {
+		t.Error(err)
+	}
+	p.kill()
+	if err := p.Append(spoilt(), time.Time{}); err == nil {
+		t.Error("a collection was appended to a closed log")
+	}
+	for reason, want := range map[string]float64{"duplicate": 3, "invalid": 3, "overflow": 0, "disk": 0, "too_large": 10, "closed": 10} {
+		if got := p.value("nodepush_refused_samples_total", reason); got != want {
+			t.Errorf("refused{%s} = %v, want %v", reason, got, want)
+		}
+	}
+}
+
 // Damage in the log is counted, and what is intact arrives. How much a lost
 // frame held is an estimate, and it may have been a copy of a head.
 func TestDamageIsCounted(t *testing.T) {

@@ -33,6 +33,7 @@ type sender struct {
 
 	state     wal.State     // as last saved
 	most      int           // samples a request may have, learnt from a 413; 0: not yet
+	fitted    int           // requests of about that many that were accepted since
 	unknownTo uint64        // collections below this number may have been accepted before
 	careful   bool          // until the first success: one collection a request
 	searched  time.Time     // when the last search for rejected series began
@@ -47,7 +48,8 @@ var errStopped = errors.New("stopped")
 // delivered that can be without waiting. What was not stays behind the cursor.
 func (s *sender) run(ctx context.Context) error {
 	defer s.client.close()
-	defer s.feed.reader.Close()
+	defer s.report.refusals()
+	defer func() { s.feed.reader.Close() }() // of the last feed
 	for budget := s.limits().live; budget > 0; {
 		n := s.await(ctx)
 		if n == 0 {
@@ -85,6 +87,7 @@ func (s *sender) limits() limits { return newLimits(s.MaxSamplesPerSend).capped(
 func (s *sender) await(ctx context.Context) int {
 	for ctx.Err() == nil {
 		changed := s.log.Changed() // before the log is read, or an append in between is missed
+		s.rewind()
 		final := s.feed.fill(s.limits(), s.clock.now())
 		n, wait := s.ready(final)
 		if n > 0 && (wait <= 0 || s.stopping()) {
@@ -169,8 +172,8 @@ func (s *sender) deliver(ctx context.Context, n int) error {
 
 // resolve is deliver for a batch or a piece of one.
 func (s *sender) resolve(ctx context.Context, n int) error {
-	if most := s.limits().parts; n == 1 && s.feed.pending[0].count > most {
-		return s.acknowledged(1, s.inParts(ctx, whole, most))
+	if n == 1 && s.feed.pending[0].count > s.limits().parts {
+		return s.acknowledged(1, s.inParts(ctx, whole))
 	}
 	b := batch{n, whole}
 	a, err := s.post(ctx, &b)
@@ -215,25 +218,27 @@ func (s *sender) settle(ctx context.Context, p part, a answer) error {
 		return s.reject(ctx, p, a)
 	case tooLarge:
 		if sent := s.tally.samples + s.tally.markers; sent > 1 {
-			return s.inParts(ctx, p, (sent+1)/2)
+			return s.inParts(ctx, p)
 		}
 	}
 	s.count(a)
 	return nil
 }
 
-// inParts sends the first pending collection in requests of a number of series.
-func (s *sender) inParts(ctx context.Context, p part, series int) error {
-	for _, q := range s.request.split(s.feed.pending[0].decoded, p, series) {
-		a, err := s.post(ctx, &batch{1, q})
+// inParts sends the series of the first pending collection in p, in requests
+// as large as the limit is by then: each answer may change it.
+func (s *sender) inParts(ctx context.Context, p part) error {
+	for {
+		first, rest := s.request.take(s.feed.pending[0].decoded, p, s.limits().parts)
+		a, err := s.post(ctx, &batch{1, first})
 		if err == nil {
-			err = s.settle(ctx, q, a)
+			err = s.settle(ctx, first, a)
 		}
-		if err != nil {
+		if err != nil || rest.from == rest.to {
 			return err
 		}
+		p = rest
 	}
-	return nil
 }
 
 // count counts the samples of the request that had this final answer.

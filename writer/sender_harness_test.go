@@ -219,7 +219,7 @@ func (p *pipe) start() *pipe {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	for _, task := range p.Tasks() {
-		receiver := task.Name != "wal"
+		receiver := task.Drains
 		if receiver {
 			p.receivers.Add(1)
 		}

@@ -26,30 +26,43 @@ func newSender(r Receiver, version string, log *slog.Logger, clock clock) (*send
 	}, nil
 }
 
-// attach opens the receiver's position in the log. A range whose answer was
-// never seen is sent again with the same cut; after a boot that followed no
-// clean stop the position itself may be some seconds old, so that everything
-// after it is uncertain until the receiver accepts something.
+// attach opens the receiver's position in the log.
 func (s *sender) attach(log *wal.Log) error {
 	cursor, err := log.Cursor(s.Name)
 	if err != nil {
 		return fmt.Errorf("receiver %s: %w", s.Name, err)
 	}
-	s.log, s.cursor, s.state = log, cursor, cursor.State()
-	next := uint64(0)
-	if acked := s.state.Acked; len(acked) > 0 {
-		next = acked[0].To
-	}
-	s.feed = &feed{
-		reader: log.Reader(next), dec: newDecoder(), stats: s.stats,
-		next: next, acked: s.state.Acked, fixed: s.state.InFlight,
-	}
-	s.stats.readTo(next)
-	s.unknownTo = s.state.InFlight.To
-	s.careful = !s.state.Clean && s.state.BootID != [16]byte{} && s.state.BootID != s.clock.boot
-	s.state.Clean, s.state.BootID, s.state.Protocol = false, s.clock.boot, protocol1.message
-	s.save() // from here on a power cut is no clean stop
+	s.log, s.cursor = log, cursor
+	s.begin(cursor.State())
 	return nil
+}
+
+// begin reads the log anew from the first number that the state leaves open. A
+// range whose answer was never seen is sent again with the same cut; after a
+// boot that followed no clean stop the position itself may be some seconds
+// old, so that everything after it is uncertain until the receiver accepts
+// something. The protocol of the state is for whoever negotiates one; this
+// sender has only one and leaves it as it is.
+func (s *sender) begin(state wal.State) {
+	if s.feed != nil {
+		s.feed.reader.Close()
+	}
+	s.state = state
+	s.feed = newFeed(s.log, state, s.stats)
+	s.stats.begin(s.feed.next)
+	s.unknownTo = state.InFlight.To
+	s.careful = !state.Clean && state.BootID != [16]byte{} && state.BootID != s.clock.boot
+	s.state.Clean, s.state.BootID = false, s.clock.boot
+	s.save() // from here on a power cut is no clean stop
+}
+
+// rewind begins anew if the log's directory was found late: what a start
+// without it could not know of is still to be delivered. What is pending was
+// not announced yet and is read again.
+func (s *sender) rewind() {
+	if state, ok := s.cursor.Rewound(); ok {
+		s.begin(state)
+	}
 }
 
 // close saves the position of a clean stop, durably.

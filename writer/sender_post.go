@@ -37,6 +37,9 @@ func (s *sender) post(ctx context.Context, b *batch) (answer, error) {
 			return answer{verdict: tooLarge}, nil
 		}
 		a := s.client.post(ctx, s.request.body, attempt)
+		if a.verdict == tooLarge && s.tally.samples+s.tally.markers == 1 && len(s.request.body) < smallBody {
+			a.verdict = noReceiver // a limit that refuses this refuses everything
+		}
 		if ctx.Err() != nil && a.code == 0 {
 			return a, ctx.Err()
 		}
@@ -51,6 +54,9 @@ func (s *sender) post(ctx context.Context, b *batch) (answer, error) {
 	}
 }
 
+// smallBody is a body that no receiver can mean by a 413.
+const smallBody = 4 << 10
+
 // final reports whether sending the same again would be of no use.
 func (s *sender) final(a answer) bool {
 	return a.verdict != tryAgain && (a.verdict != noReceiver || s.DropOnEndpointError)
@@ -64,13 +70,36 @@ func (s *sender) answered(a answer) {
 		return
 	case accepted:
 		s.careful = false
+		s.report.accepted()
+		s.fit(s.tally.samples + s.tally.markers)
 	case tooLarge:
-		s.most = max(1, (s.tally.samples+s.tally.markers)/2)
+		s.report.smaller(s.tally.samples+s.tally.markers, len(s.request.body))
+		s.most, s.fitted = max(1, (s.tally.samples+s.tally.markers)/2), 0
 	}
 	s.backoff.reset()
 	s.stats.hold(false)
 	if outage := s.report.recovered(s.stats.waiting(s.log.End())); outage > 0 {
 		s.rest = s.backoff.start(outage)
+	}
+}
+
+// raiseAfter is how many requests of about the learnt limit have to be
+// accepted before twice as much is tried.
+const raiseAfter = 32
+
+// fit notes that so many samples were accepted in one request. A limit that was
+// learnt from a 413 is raised little by little, since a proxy may have given
+// that answer for an hour, and forgotten where it limits nothing any more.
+func (s *sender) fit(samples int) {
+	if s.most == 0 || 2*samples < s.most {
+		return
+	}
+	if s.fitted++; s.fitted < raiseAfter {
+		return
+	}
+	s.most, s.fitted = 2*s.most, 0
+	if s.most >= newLimits(s.MaxSamplesPerSend).catchUp {
+		s.most = 0
 	}
 }
 
@@ -123,7 +152,7 @@ func (s *sender) announce(n int) {
 // pending collections.
 func (s *sender) acknowledge(n int) {
 	s.feed.done(n)
-	s.state.Acked = []wal.Range{{From: s.state.Acked[0].From, To: s.feed.next}}
+	s.state.Acked = s.feed.position()
 	if s.state.InFlight.From = s.feed.next; s.state.InFlight.From >= s.state.InFlight.To {
 		s.state.InFlight = wal.Range{}
 	}

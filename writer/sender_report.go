@@ -20,8 +20,11 @@ type reporter struct {
 	nextLine time.Time // of the outage
 
 	refused     int       // samples since the last line
+	refusal     answer    // of the last of them
 	nextRefused time.Time // line
+	nextSmaller time.Time // line
 	nextCursor  time.Time // line
+	delivered   bool      // something, since the start
 }
 
 // failed notes an attempt that delivered nothing; wait is the time until the next.
@@ -55,26 +58,53 @@ func (r *reporter) failed(a answer, wait time.Duration) {
 }
 
 // recovered notes the end of an outage and returns how long it was; 0: there
-// was none.
+// was none. waiting is how many frames of the log are to be delivered yet.
 func (r *reporter) recovered(waiting uint64) time.Duration {
 	if r.since.IsZero() {
 		return 0
 	}
 	outage := r.now().Sub(r.since)
 	r.since, r.failures = time.Time{}, 0
-	r.log.Info("delivered again", "after", outage.Round(time.Millisecond), "collections_waiting", waiting)
+	r.log.Info("delivered again", "after", outage.Round(time.Millisecond), "frames_waiting", waiting)
 	return outage
 }
 
 // rejected notes samples that the receiver refused.
 func (r *reporter) rejected(a answer, samples int) {
 	r.refused += samples
-	now := r.now()
-	if now.Before(r.nextRefused) {
+	r.refusal = a
+	if !r.now().Before(r.nextRefused) {
+		r.refusals()
+	}
+}
+
+// refusals logs the samples that were refused since the last line about them.
+func (r *reporter) refusals() {
+	if r.refused == 0 {
 		return
 	}
-	r.log.Warn("receiver rejected samples", "samples", r.refused, "err", a.String(), "answer", oneLine(a.text))
-	r.refused, r.nextRefused = 0, now.Add(summaryEvery)
+	r.log.Warn("receiver rejected samples", "samples", r.refused, "err", r.refusal.String(), "answer", oneLine(r.refusal.text))
+	r.refused, r.nextRefused = 0, r.now().Add(summaryEvery)
+}
+
+// accepted notes that the receiver took something: the first time is news for
+// whoever set this up, and what it refused before is due for a line.
+func (r *reporter) accepted() {
+	if !r.delivered {
+		r.delivered = true
+		r.log.Info("delivering")
+	}
+	if !r.now().Before(r.nextRefused) {
+		r.refusals()
+	}
+}
+
+// smaller notes that a request was too large for the receiver.
+func (r *reporter) smaller(samples, bytes int) {
+	if now := r.now(); !now.Before(r.nextSmaller) {
+		r.log.Warn("request is too large for the receiver; sending smaller ones", "samples", samples, "bytes", bytes)
+		r.nextSmaller = now.Add(summaryEvery)
+	}
 }
 
 // culprits names the series that are left out from now on. There is at most

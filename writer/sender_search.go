@@ -109,6 +109,13 @@ func (r *request) split(c *decoded, p part, series int) []part {
 	return parts
 }
 
+// take cuts off the part with the first so many series of p; rest is empty
+// when it is all of p.
+func (r *request) take(c *decoded, p part, series int) (first, rest part) {
+	parts := r.split(c, p, series)
+	return parts[0], part{parts[0].to, p.to}
+}
+
 // halve cuts p into two parts with as many series.
 func (r *request) halve(c *decoded, p part) []part {
 	return r.split(c, p, max(1, (len(r.onWire(c, p))+1)/2))

@@ -47,8 +47,7 @@ func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) 
 }
 
 // inBubble runs f with a pipe to one sink, all of it in a synctest bubble.
-func inBubble(t *testing.T, r Receiver, judge func(n int, w *prompb.WriteRequest) int, f func(p *pipe, s *sink)) {
-	dir := t.TempDir()
+func inBubble(t *testing.T, dir string, r Receiver, judge func(n int, w *prompb.WriteRequest) int, f func(p *pipe, s *sink)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{t: t, stored: make(map[string]map[int64]float64), judge: judge}
 		l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
@@ -65,6 +64,16 @@ func inBubble(t *testing.T, r Receiver, judge func(n int, w *prompb.WriteRequest
 		server.Close()
 		serving.Wait()
 	})
+}
+
+// judgeBy answers 503 while the receiver is down.
+func judgeBy(down *bool) func(int, *prompb.WriteRequest) int {
+	return func(int, *prompb.WriteRequest) int {
+		if *down {
+			return 503
+		}
+		return 204
+	}
 }
 
 // arrivals waits for a duration and returns how many requests came meanwhile.
@@ -90,7 +99,7 @@ func (p *pipe) appendNow(n int, next time.Duration) {
 func TestBatchDeadline(t *testing.T) {
 	r := Receiver{BatchSendDeadline: 5 * time.Second}
 	t.Run("nothing else is due: at once", func(t *testing.T) {
-		inBubble(t, r, nil, func(p *pipe, s *sink) {
+		inBubble(t, t.TempDir(), r, nil, func(p *pipe, s *sink) {
 			p.appendNow(10, 15*time.Second)
 			if n := s.arrivals(0); s.count() != 1 {
 				t.Errorf("%d requests at once, want 1 (%d)", s.count(), n)
@@ -98,7 +107,7 @@ func TestBatchDeadline(t *testing.T) {
 		})
 	})
 	t.Run("another source is due soon: together", func(t *testing.T) {
-		inBubble(t, r, nil, func(p *pipe, s *sink) {
+		inBubble(t, t.TempDir(), r, nil, func(p *pipe, s *sink) {
 			p.appendNow(10, time.Second)
 			if s.count() != 0 {
 				t.Error("sent before the collection that is due")
@@ -111,7 +120,7 @@ func TestBatchDeadline(t *testing.T) {
 		})
 	})
 	t.Run("what is due does not come: at the deadline", func(t *testing.T) {
-		inBubble(t, r, nil, func(p *pipe, s *sink) {
+		inBubble(t, t.TempDir(), r, nil, func(p *pipe, s *sink) {
 			p.appendNow(10, time.Second)
 			if n := s.arrivals(4900 * time.Millisecond); n != 0 {
 				t.Errorf("%d requests before the deadline", n)
@@ -124,7 +133,7 @@ func TestBatchDeadline(t *testing.T) {
 	t.Run("full before the deadline", func(t *testing.T) {
 		full := r
 		full.MaxSamplesPerSend = 25
-		inBubble(t, full, nil, func(p *pipe, s *sink) {
+		inBubble(t, t.TempDir(), full, nil, func(p *pipe, s *sink) {
 			for range 3 {
 				p.appendNow(10, 100*time.Millisecond)
 				time.Sleep(100 * time.Millisecond)
@@ -136,7 +145,7 @@ func TestBatchDeadline(t *testing.T) {
 		})
 	})
 	t.Run("a drain does not wait", func(t *testing.T) {
-		inBubble(t, r, nil, func(p *pipe, s *sink) {
+		inBubble(t, t.TempDir(), r, nil, func(p *pipe, s *sink) {
 			p.appendNow(10, time.Second)
 			p.Drain()
 			synctest.Wait()
@@ -150,7 +159,7 @@ func TestBatchDeadline(t *testing.T) {
 func TestSenderProbesWhenHeld(t *testing.T) {
 	var status atomic.Int32
 	status.Store(401)
-	inBubble(t, Receiver{}, func(int, *prompb.WriteRequest) int { return int(status.Load()) }, func(p *pipe, s *sink) {
+	inBubble(t, t.TempDir(), Receiver{}, func(int, *prompb.WriteRequest) int { return int(status.Load()) }, func(p *pipe, s *sink) {
 		p.appendNow(10, time.Hour)
 		if n := s.arrivals(50 * time.Second); s.count() != 1 {
 			t.Errorf("%d requests within 50 s, want 1 (%d)", s.count(), n)
@@ -175,7 +184,7 @@ func TestSenderProbesWhenHeld(t *testing.T) {
 func TestSenderLogsAnOutageBriefly(t *testing.T) {
 	var status atomic.Int32
 	status.Store(503)
-	inBubble(t, Receiver{}, func(int, *prompb.WriteRequest) int { return int(status.Load()) }, func(p *pipe, s *sink) {
+	inBubble(t, t.TempDir(), Receiver{}, func(int, *prompb.WriteRequest) int { return int(status.Load()) }, func(p *pipe, s *sink) {
 		for range 80 { // 20 minutes
 			p.appendNow(10, 15*time.Second)
 			time.Sleep(15 * time.Second)
@@ -189,14 +198,14 @@ func TestSenderLogsAnOutageBriefly(t *testing.T) {
 		if s.samples() != 800 {
 			t.Errorf("%d samples arrived, want 800", s.samples())
 		}
-		if log := p.log.String(); strings.Count(log, "delivered again") != 1 || !strings.Contains(log, "after=20m") {
+		if log := p.log.String(); strings.Count(log, "delivered again") != 1 || !strings.Contains(log, "frames_waiting=") || !strings.Contains(log, "after=20m") {
 			t.Errorf("log has no word on the recovery:\n%s", log)
 		}
 	})
 }
 
 func TestSenderHonoursRetryAfter(t *testing.T) {
-	inBubble(t, Receiver{}, func(n int, _ *prompb.WriteRequest) int {
+	inBubble(t, t.TempDir(), Receiver{}, func(n int, _ *prompb.WriteRequest) int {
 		if n == 0 {
 			return 429
 		}
@@ -215,7 +224,7 @@ func TestSenderHonoursRetryAfter(t *testing.T) {
 
 // A drain ends the wait of a receiver that fails; its range stays.
 func TestSenderDrainWhileFailing(t *testing.T) {
-	inBubble(t, Receiver{}, func(int, *prompb.WriteRequest) int { return 503 }, func(p *pipe, s *sink) {
+	inBubble(t, t.TempDir(), Receiver{}, func(int, *prompb.WriteRequest) int { return 503 }, func(p *pipe, s *sink) {
 		p.appendNow(10, time.Hour)
 		time.Sleep(10 * time.Minute)
 		begin := time.Now()
@@ -236,7 +245,7 @@ func TestSenderSpreadsTheStart(t *testing.T) {
 	var status atomic.Int32
 	status.Store(503)
 	r := Receiver{MaxSamplesPerSend: 10}
-	inBubble(t, r, func(int, *prompb.WriteRequest) int { return int(status.Load()) }, func(p *pipe, s *sink) {
+	inBubble(t, t.TempDir(), r, func(int, *prompb.WriteRequest) int { return int(status.Load()) }, func(p *pipe, s *sink) {
 		p.senders[0].backoff.random = func() float64 { return 0.5 }
 		for range 3 {
 			p.appendNow(10, time.Hour)
@@ -261,7 +270,7 @@ func TestSenderSpreadsTheStart(t *testing.T) {
 
 // Nothing leaves from the future.
 func TestSenderWaitsForTheTime(t *testing.T) {
-	inBubble(t, Receiver{}, nil, func(p *pipe, s *sink) {
+	inBubble(t, t.TempDir(), Receiver{}, nil, func(p *pipe, s *sink) {
 		p.time = time.Now().Add(5 * time.Minute).UnixMilli()
 		p.collect(10)
 		if n := s.arrivals(4*time.Minute + 58*time.Second); n != 0 {
@@ -274,7 +283,7 @@ func TestSenderWaitsForTheTime(t *testing.T) {
 }
 
 func TestSenderCorrectsOrDropsTheFarFuture(t *testing.T) {
-	inBubble(t, Receiver{}, nil, func(p *pipe, s *sink) {
+	inBubble(t, t.TempDir(), Receiver{}, nil, func(p *pipe, s *sink) {
 		now := time.Now().UnixMilli()
 		c := p.collection(10)
 		c.Time, c.Mono = now+86_400_000, p.senders[0].clock.mono()-30_000

@@ -19,12 +19,13 @@ const (
 	dropDamaged
 	dropWALFull
 	dropMaxAge
+	dropMemory
 	dropReasons // how many there are
 )
 
 // dropNames are the values of label reason.
 var dropNames = [dropReasons]string{
-	"rejected", "too_large", "too_old", "future", "endpoint", "relabel", "damaged", "wal_full", "max_age",
+	"rejected", "too_large", "too_old", "future", "endpoint", "relabel", "damaged", "wal_full", "max_age", "memory",
 }
 
 // stats counts what happens at one receiver. Its methods are safe for
@@ -44,7 +45,7 @@ type stats struct {
 	duration   time.Duration // of all attempts
 	held       int           // 1: the receiver is held
 	newest     int64         // time of the newest sample accepted, ms; 0: none yet
-	read       uint64        // everything below is in the sender's hands or delivered
+	from, read uint64        // what is from here to there is in the sender's hands or delivered
 	pending    int           // collections in the sender's hands
 	oldest     int64         // time of the first of them, ms
 }
@@ -104,7 +105,14 @@ func (s *stats) hold(held bool) {
 	}
 }
 
-// readTo notes that everything below seq is in the sender's hands, so that
+// begin notes that the sender reads from seq on, with empty hands.
+func (s *stats) begin(seq uint64) {
+	s.mu.Lock()
+	s.from, s.read, s.pending, s.oldest = seq, seq, 0, 0
+	s.mu.Unlock()
+}
+
+// readTo notes that everything before seq is in the sender's hands, so that
 // the log may forget it without a loss.
 func (s *stats) readTo(seq uint64) {
 	s.mu.Lock()
@@ -123,28 +131,40 @@ func (s *stats) queued(collections int, oldest int64) {
 func (s *stats) inHand(seq uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return seq < s.read
+	return seq >= s.from && seq < s.read
 }
 
 // waiting returns the frames that are not delivered. end is that of the log.
 func (s *stats) waiting(end uint64) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, _ := s.backlogLocked(end, time.Time{})
-	return n
+	return s.waitingLocked(end)
 }
 
-// backlogLocked returns the frames that are not delivered and how old the first of
-// them is.
-func (s *stats) backlogLocked(end uint64, now time.Time) (frames uint64, age time.Duration) {
+func (s *stats) waitingLocked(end uint64) (frames uint64) {
 	if end > s.read {
 		frames = end - s.read
 	}
-	frames += uint64(s.pending)
-	if s.pending > 0 {
-		age = max(0, now.Sub(time.UnixMilli(s.oldest)))
+	return frames + uint64(s.pending)
+}
+
+// ageLocked returns how old the first collection in the sender's hands is.
+func (s *stats) ageLocked(now time.Time) time.Duration {
+	if s.pending == 0 {
+		return 0
 	}
-	return frames, age
+	return max(0, now.Sub(time.UnixMilli(s.oldest)))
+}
+
+// backlog returns what is not delivered. end is that of the log.
+func (s *stats) backlog(end uint64) Backlog {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := Backlog{Receiver: s.receiver, Frames: s.waitingLocked(end)}
+	if s.pending > 0 {
+		b.Oldest = time.UnixMilli(s.oldest)
+	}
+	return b
 }
 
 // label is the value of label code.

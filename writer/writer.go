@@ -68,13 +68,15 @@ type Config struct {
 	MaxAge       time.Duration // wal.max_age; 0: none
 	SyncInterval time.Duration // wal.sync_interval; 0: every round
 	Receivers    []Receiver
-	Version      string // for the User-Agent
+	Version      string   // for the User-Agent
+	BootID       [16]byte // of the running boot, as in the sources; zero: unknown
 }
 
 // Task is something long-lived that package agent starts and joins.
 type Task struct {
-	Name string
-	Run  func(ctx context.Context) error
+	Name   string
+	Run    func(ctx context.Context) error
+	Drains bool // Run returns by itself after Drain
 }
 
 // Writer is an open pipe. Append is one goroutine's at a time, Collect and
@@ -94,7 +96,7 @@ type Writer struct {
 // nothing and needs no network: errors are about the configuration, or about
 // a log that another process uses.
 func Open(c Config, log *slog.Logger) (*Writer, error) {
-	return open(c, log, systemClock())
+	return open(c, log, systemClock(c.BootID))
 }
 
 func open(c Config, log *slog.Logger, clock clock) (*Writer, error) {
@@ -144,20 +146,17 @@ func newSenders(c Config, log *slog.Logger, clock clock) (senders []*sender, err
 // that is soon. After an error the collection is lost and counted.
 func (w *Writer) Append(c *metric.Collection, next time.Time) error {
 	w.due.Store(&next) // before the senders wake
-	failed := 0
+	before := w.encoder.drops
 	err := w.encoder.append(c)
-	if err != nil {
-		failed = len(c.Samples)
-	}
-	w.refused.note(w.encoder.drops, failed)
+	w.refused.note(before, w.encoder.drops, len(c.Samples), err)
 	return err
 }
 
 // Tasks returns what has to run: the log's housekeeping and each receiver.
 func (w *Writer) Tasks() []Task {
-	tasks := []Task{{"wal", w.log.Run}}
+	tasks := []Task{{Name: "wal", Run: w.log.Run}}
 	for _, s := range w.senders {
-		tasks = append(tasks, Task{"receiver " + s.Name, s.run})
+		tasks = append(tasks, Task{Name: "receiver " + s.Name, Run: s.run, Drains: true})
 	}
 	return tasks
 }
@@ -176,6 +175,27 @@ func (w *Writer) Close() error {
 	return errors.Join(append(errs, w.log.Close())...)
 }
 
+// Backlog is what a receiver does not have yet.
+type Backlog struct {
+	Receiver string
+	Frames   uint64    // of the log, nearly all of them a collection
+	Oldest   time.Time // when the first collection in the sender's hands was made; zero: it has none
+}
+
+// Backlog returns the backlog of each receiver, in the order of the configuration.
+func (w *Writer) Backlog() []Backlog {
+	end := w.log.End()
+	var list []Backlog
+	for _, s := range w.senders {
+		list = append(list, s.stats.backlog(end))
+	}
+	return list
+}
+
+// Unwritten returns the bytes that are only in memory, because the disk refuses
+// them: a process that ends without Close loses them.
+func (w *Writer) Unwritten() int64 { return w.log.Stats().MemoryBytes }
+
 // evicted counts what a receiver loses with a segment that had to go. What its
 // sender has read already is in its memory and will be sent.
 func (w *Writer) evicted(name string, reason wal.Reason, frames iter.Seq[wal.Frame]) {
@@ -189,10 +209,17 @@ func (w *Writer) evicted(name string, reason wal.Reason, frames iter.Seq[wal.Fra
 				samples += countSamples(f)
 			}
 		}
-		why := dropWALFull
-		if reason == wal.EvictAge {
-			why = dropMaxAge
-		}
-		s.stats.drop(why, samples)
+		s.stats.drop(dropFor(reason), samples)
 	}
+}
+
+// dropFor returns what the log's reason is called in the metrics.
+func dropFor(reason wal.Reason) dropReason {
+	switch reason {
+	case wal.EvictAge:
+		return dropMaxAge
+	case wal.EvictMemory:
+		return dropMemory
+	}
+	return dropWALFull
 }

@@ -31,6 +31,7 @@ type Cursor struct {
 	saving     sync.Mutex // held over writes; before Log.mu
 	file       file
 	generation uint64 // of the newest whole slot
+	clean      bool   // a power cut now may leave a state that says Clean
 	noted      bool   // the last failure to write was logged
 
 	// Log.mu guards:
@@ -38,6 +39,7 @@ type Cursor struct {
 	dirty bool   // the disk does not have state
 	ready bool   // what the disk had was read
 	blind uint64 // > 0: the caller does not know what the disk says of numbers below it
+	found State  // what the disk said when it came late, until the caller knows
 }
 
 // Cursor opens the cursor of a receiver, or makes it. A new one begins at the
@@ -95,7 +97,7 @@ func (c *Cursor) load() State {
 	}
 	switch {
 	case err == nil:
-		c.generation = s.generation
+		c.generation, c.clean = s.generation, s.state.Clean
 		return s.state
 	case errors.Is(err, fs.ErrNotExist):
 		return State{Acked: []Range{{0, c.log.End()}}}
@@ -156,17 +158,15 @@ func (c *Cursor) create() {
 func (c *Cursor) State() State {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	if c.ready {
-		c.blind = 0 // from here on the caller knows what the disk says
-	}
 	s := c.state
 	s.Acked = slices.Clone(s.Acked)
 	return s
 }
 
-// Save replaces the state, with one pwrite and no sync unless s is Clean. When
-// the disk refuses, the state is kept in memory, counted and written later;
-// the error is only about a state that makes no sense, which changes nothing.
+// Save replaces the state, with one pwrite and no sync unless Clean is set or
+// taken back. When the disk refuses, the state is kept in memory, counted and
+// written later; the error is only about a state that makes no sense, which
+// changes nothing.
 func (c *Cursor) Save(s State) error {
 	s.Acked = normalize(s.Acked)
 	if !s.valid() || len(s.Protocol) > maxProtocol {
@@ -181,16 +181,6 @@ func (c *Cursor) Save(s State) error {
 	c.log.mu.Unlock()
 	c.save()
 	return nil
-}
-
-// clip returns the parts of ranges that lie from lo to hi.
-func clip(ranges []Range, lo, hi uint64) (out []Range) {
-	for _, r := range ranges {
-		if r = (Range{max(r.From, lo), min(r.To, hi)}); r.From < r.To {
-			out = append(out, r)
-		}
-	}
-	return out
 }
 
 // save writes the state as it is now.
@@ -234,10 +224,14 @@ func (c *Cursor) write(s slot) (err error) {
 		return errors.Join(err, shortWrite(n, len(b)))
 	}
 	c.generation = s.generation
-	if s.state.Clean {
-		return c.file.Sync()
+	c.clean = c.clean || s.state.Clean
+	if !c.clean {
+		return nil
 	}
-	return nil
+	if err = c.file.Sync(); err == nil {
+		c.clean = s.state.Clean
+	}
+	return err
 }
 
 func shortWrite(n, want int) error {
@@ -269,26 +263,4 @@ func (l *Log) saveDirty() {
 	for _, c := range dirty {
 		c.save()
 	}
-}
-
-// adopt joins a cursor that was opened without its file with what the file
-// says: of the numbers before the cursor only what the file acknowledges is.
-func (c *Cursor) adopt() {
-	c.saving.Lock()
-	defer c.saving.Unlock()
-	c.log.mu.Lock()
-	ready := c.ready
-	c.log.mu.Unlock()
-	if ready {
-		return
-	}
-	disk := c.load()
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	c.ready = true
-	c.state.Acked = normalize(append(clip(disk.Acked, 0, c.blind), clip(c.state.Acked, c.blind, maxSeq)...))
-	if c.state.Protocol == "" {
-		c.state.Protocol = disk.Protocol
-	}
-	c.dirty = true
 }

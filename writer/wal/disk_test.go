@@ -42,7 +42,7 @@ func TestDiskFull(t *testing.T) {
 		}
 		p.put(t, fmt.Sprintf("%04d%s", n, strings.Repeat("x", 1000)))
 	}
-	if s := l.Stats(); s.OnDisk || s.MemorySegments == 0 || s.AppendErrors == 0 {
+	if s := l.Stats(); s.OnDisk || len(l.inMemory()) == 0 || s.AppendErrors == 0 {
 		t.Errorf("stats %+v, want frames in memory", s)
 	}
 	frames, _ := read(l, 0)
@@ -54,7 +54,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	l.keepHouse(time.Now())
 	p.put(t, "after")
-	if s := l.Stats(); !s.OnDisk || s.MemorySegments != 0 {
+	if s := l.Stats(); !s.OnDisk || len(l.inMemory()) != 0 {
 		t.Errorf("stats %+v, want everything on disk", s)
 	}
 	mustClose(t, l)
@@ -77,7 +77,7 @@ func TestReadOnlyDisk(t *testing.T) {
 	p.log = l
 	c := mustCursor(t, l, "c")
 	p.put(t, "in memory")
-	if s := l.Stats(); s.OnDisk || s.MemorySegments != 1 {
+	if s := l.Stats(); s.OnDisk || len(l.inMemory()) != 1 {
 		t.Errorf("stats %+v, want a segment in memory", s)
 	}
 	c.Save(State{Acked: []Range{{0, 2}}})

@@ -84,9 +84,14 @@ func (l *Log) evictOld(now time.Time) {
 	}
 }
 
+// olderThan returns the segments that nothing was appended to since limit,
+// oldest first. Before the first Roll none is.
 func (l *Log) olderThan(limit time.Time) (old []*segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.active == nil {
+		return nil
+	}
 	for _, s := range l.segments {
 		if s != l.active && s.newest.Before(limit) {
 			old = append(old, s)
@@ -95,34 +100,29 @@ func (l *Log) olderThan(limit time.Time) (old []*segment) {
 	return old
 }
 
-// evict deletes a segment that cursors may still need, after it told their
-// owner what they lose. After an error it is still there, and they are not
-// told again.
+// evict deletes a segment that cursors may still need. First no reader gets
+// more of it, then their owner is told what they lose, then the file goes, for
+// good: what is counted as lost is not to come back. After an error the file
+// still takes its room; nobody reads it, and the next try tells nobody again.
 func (l *Log) evict(s *segment, reason Reason) error {
-	if s.doubt && reason == EvictMemory {
+	if reason == EvictMemory && s.doubt {
 		l.unrescue(s)
 		return nil
 	}
-	losers := l.losers(s)
-	for _, c := range losers {
+	for _, c := range l.losers(s) {
 		l.o.OnEvict(c.name, reason, l.lostFrames(s, c))
 	}
-	if !s.inMem || s.doubt {
-		if err := l.remove(s.path); err != nil {
-			return fmt.Errorf("evict segment %d: %w", s.first, err)
-		}
+	if err := l.discard(s); err != nil {
+		return fmt.Errorf("evict segment %d: %w", s.first, err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s.gone = true
-	l.dropLocked(s)
-	if l.stats.Evicted == nil {
-		l.stats.Evicted = make(map[Reason]uint64)
+	if !s.onDisk() {
+		return nil
 	}
-	l.stats.Evicted[reason]++
-	if reason == EvictMemory {
-		s.mem = nil
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		l.warnOnce("evicted", "deleting a segment cannot be synced; a power cut may bring it back", "file", s.path, "err", err)
+		return nil
 	}
+	l.fine("evicted")
 	return nil
 }
 
@@ -134,14 +134,17 @@ func (l *Log) unrescue(s *segment) {
 	s.inMem, s.mem = false, nil
 }
 
-// losers returns, once for each segment, the cursors that have not passed it.
+// losers takes the segment away from its readers and returns, once for each
+// segment, the cursors that have not passed it.
 func (l *Log) losers(s *segment) (losers []*Cursor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s.told || l.o.OnEvict == nil {
+	told := s.gone
+	s.gone, s.marks = true, nil
+	s.closeFile()
+	if told || l.o.OnEvict == nil {
 		return nil
 	}
-	s.told = true
 	for _, c := range l.cursors {
 		if !covers(c.state.Acked, s.first, s.end) {
 			losers = append(losers, c)
@@ -192,24 +195,36 @@ func (l *Log) trim() {
 	l.fine("unlink")
 }
 
-// drop deletes a passed segment, unless an eviction was faster.
+// drop deletes a passed segment, unless an eviction was faster. That is not
+// synced: one that comes back is still passed.
 func (l *Log) drop(s *segment) bool {
-	l.mu.Lock()
-	gone, onDisk := s.gone, !s.inMem || s.doubt
-	l.mu.Unlock()
-	if gone {
+	if s.dropped {
 		return true
 	}
-	if onDisk {
+	if err := l.discard(s); err != nil {
+		l.warnOnce("unlink", "passed segment cannot be deleted", "file", s.path, "err", err)
+		return false
+	}
+	return true
+}
+
+// discard deletes the file of s, where it has one, and takes s out of the log.
+func (l *Log) discard(s *segment) error {
+	if s.onDisk() {
 		if err := l.remove(s.path); err != nil {
-			l.warnOnce("unlink", "passed segment cannot be deleted", "file", s.path, "err", err)
-			return false
+			return err
 		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.dropLocked(s)
-	return true
+	s.closeFile()
+	s.dropped, s.marks = true, nil
+	if s.gone {
+		s.mem = nil // else a reader in it reads on
+	}
+	l.segments = slices.DeleteFunc(l.segments, func(x *segment) bool { return x == s })
+	l.changedLocked()
+	return nil
 }
 
 // passed returns the segments that nobody needs, oldest first. Without a
@@ -228,6 +243,13 @@ func (l *Log) passed() (passed []*segment) {
 	return passed
 }
 
+// unneeded reports whether there are cursors and all have passed s.
+func (l *Log) unneeded(s *segment) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.cursors) > 0 && l.passedLocked(s.first, s.end)
+}
+
 // passedLocked reports whether every opened cursor has the numbers.
 func (l *Log) passedLocked(from, to uint64) bool {
 	for _, c := range l.cursors {
@@ -244,18 +266,11 @@ func (l *Log) durableWithout(those []*segment) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.segments {
-		if !s.inMem && s.synced > headerSize && !slices.Contains(those, s) {
+		if !s.inMem && !s.gone && s.synced > headerSize && !slices.Contains(those, s) {
 			return true
 		}
 	}
 	return false
-}
-
-func (l *Log) dropLocked(s *segment) {
-	s.closeFile()
-	s.dropped, s.marks = true, nil
-	l.segments = slices.DeleteFunc(l.segments, func(x *segment) bool { return x == s })
-	l.changedLocked()
 }
 
 // remove deletes a file; one that is gone already is no error.

@@ -109,7 +109,7 @@ func failing(t *testing.T, dir, op string, errno error, after, times int) {
 	}
 	time.Sleep(2 * time.Minute)
 	tailed = append(tailed, drain(tail)...)
-	if s := l.Stats(); !s.OnDisk || s.MemorySegments > 0 {
+	if s := l.Stats(); !s.OnDisk || len(l.inMemory()) > 0 {
 		t.Errorf("the log did not come back to the disk: %+v", s)
 	}
 	stop()

@@ -56,12 +56,30 @@ type osFS struct{}
 func (osFS) MkdirAll(dir string) error      { return os.MkdirAll(dir, 0o700) }
 func (osFS) Rename(from, to string) error   { return os.Rename(from, to) }
 func (osFS) Remove(name string) error       { return os.Remove(name) }
-func (osFS) Open(name string) (file, error) { return opened(os.Open(name)) }
+func (osFS) Open(name string) (file, error) { return opened(openRegular(name, os.O_RDONLY)) }
 func (osFS) Create(name string) (file, error) {
 	return opened(os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600))
 }
 func (osFS) OpenInPlace(name string) (file, error) {
-	return opened(os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600))
+	return opened(openRegular(name, os.O_RDWR|os.O_CREATE))
+}
+
+// openRegular opens a file of the log. What else may have its name, a FIFO or
+// a link to somewhere else, is refused without waiting for it and untouched.
+func openRegular(name string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(name, flags|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", name)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // opened keeps a nil *os.File out of a non-nil interface.
@@ -115,9 +133,9 @@ type osLock struct {
 }
 
 func (osFS) Lock(name string) (dirLock, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openRegular(name, os.O_RDWR|os.O_CREATE)
 	if errors.Is(err, unix.EROFS) || errors.Is(err, fs.ErrPermission) {
-		f, err = os.Open(name) // enough for a lock
+		f, err = openRegular(name, os.O_RDONLY) // enough for a lock
 	}
 	if err != nil {
 		return nil, err

@@ -101,7 +101,7 @@ func (l *Log) inMemory() (segments []*segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.segments {
-		if s.inMem {
+		if s.inMem && !s.gone {
 			segments = append(segments, s)
 		}
 	}
@@ -109,14 +109,21 @@ func (l *Log) inMemory() (segments []*segment) {
 }
 
 // writeOut turns a memory segment into a file. One whose file is in doubt is
-// replaced, and only by what is known to be durable.
+// replaced, and only by what is known to be durable. Making room may have
+// evicted it.
 func (l *Log) writeOut(s *segment) error {
+	if s.gone {
+		return nil
+	}
 	path := s.path
 	if s.doubt {
 		path += tmpSuffix
 	}
 	if err := l.reserveDisk(s.size); err != nil {
 		return err
+	}
+	if s.gone {
+		return nil
 	}
 	if s.tried {
 		if err := l.remove(path); err != nil {
@@ -174,7 +181,7 @@ func (l *Log) rescueDoubtful() {
 	l.mu.Lock()
 	var doubtful []*segment
 	for _, s := range l.segments {
-		if s.doubt && !s.rescued {
+		if s.doubt && !s.rescued && !s.gone {
 			s.rescued = true
 			doubtful = append(doubtful, s)
 		}

@@ -15,7 +15,7 @@ type Reason string
 const (
 	EvictSize   Reason = "max_size" // the directory had reached Options.MaxSize
 	EvictAge    Reason = "max_age"  // its newest frame was older than Options.MaxAge
-	EvictMemory Reason = "memory"   // the disk refused for so long that Options.MemoryLimit was reached
+	EvictMemory Reason = "memory"   // the disk refused until Options.MemoryLimit was reached, or until Close
 )
 
 // Options bounds a log. The zero value keeps 256 MiB and syncs every frame.
@@ -27,11 +27,11 @@ type Options struct {
 	Logger       *slog.Logger  // nil: slog.Default
 
 	// OnEvict is called once for each opened cursor that had not passed a
-	// segment, before that segment is deleted. frames yields what the cursor
+	// segment, after readers got the last of it and before it is deleted. frames yields what the cursor
 	// had not acknowledged, and in between (marked Acked) the heads and keys
 	// that it had; it is valid during the call only. The callback may use
 	// readers, cursors and Stats but must not call Append, Roll or Close, and
-	// runs in the goroutine of whoever called Append, Roll or Run.
+	// runs in the goroutine of whoever called Append, Roll, Run or Close.
 	OnEvict func(cursor string, reason Reason, frames iter.Seq[Frame])
 }
 

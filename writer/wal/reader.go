@@ -59,6 +59,7 @@ func (r *Reader) Next() (Frame, bool) {
 		return Frame{}, false
 	}
 	r.stuck = false
+	r.leaveGone()
 	for {
 		if f, ok := r.scan(); ok {
 			return f, true
@@ -93,6 +94,16 @@ func (r *Reader) start() bool {
 	}
 	r.enterLocked(l.segments[i])
 	return true
+}
+
+// leaveGone passes over what is buffered of a segment that was evicted.
+func (r *Reader) leaveGone() {
+	r.log.mu.Lock()
+	gone := r.seg.gone && !r.only
+	r.log.mu.Unlock()
+	if gone {
+		r.pass(r.end - r.at)
+	}
 }
 
 func (r *Reader) enter(s *segment) {

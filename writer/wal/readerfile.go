@@ -32,7 +32,7 @@ func (r *Reader) read(p []byte, off int64) int {
 	l.mu.Lock()
 	gone, dropped, inMem, mem := r.seg.gone, r.seg.dropped, r.seg.inMem, r.seg.mem
 	l.mu.Unlock()
-	if gone {
+	if gone && !r.only { // one that stays in it reads what is lost
 		r.pass(r.end - r.at)
 		return 0
 	}

@@ -61,7 +61,7 @@ func TestRollFails(t *testing.T) {
 	dir, ops := t.TempDir(), map[string]bool{"short": true}
 	l := refusing(t, dir, options(), ops)
 	mustRoll(t, l, []byte("head"))
-	if files := segmentFiles(t, dir); len(files) != 0 || l.Stats().MemorySegments != 1 {
+	if files := segmentFiles(t, dir); len(files) != 0 || len(l.inMemory()) != 1 {
 		t.Errorf("files %v, stats %+v", files, l.Stats())
 	}
 	mustAppend(t, l, Data, []byte("a"))
@@ -76,7 +76,7 @@ func TestRollFails(t *testing.T) {
 	clear(ops)
 	l.keepHouse(time.Now())
 	mustAppend(t, l, Data, []byte("b"))
-	if s := l.Stats(); s.MemorySegments != 0 || !s.OnDisk || s.Bytes != dirSize(t, dir) {
+	if s := l.Stats(); len(l.inMemory()) != 0 || !s.OnDisk || s.Bytes != dirSize(t, dir) {
 		t.Errorf("stats %+v, %d bytes in the directory", s, dirSize(t, dir))
 	}
 	mustClose(t, l)
@@ -85,31 +85,50 @@ func TestRollFails(t *testing.T) {
 	}
 }
 
-// A segment that cannot be deleted is told about once; meanwhile the cap
-// makes the disk a full one.
+// A segment that cannot be deleted is told about once and read no more, by
+// readers within it neither; meanwhile the cap makes the disk a full one.
 func TestEvictionFails(t *testing.T) {
 	told := 0
+	lost := map[Kind]int{}
 	o := options()
 	o.MaxSize = 1 << 20
-	o.OnEvict = func(string, Reason, iter.Seq[Frame]) { told++ }
+	o.OnEvict = func(_ string, _ Reason, frames iter.Seq[Frame]) {
+		told++
+		for f := range frames {
+			lost[f.Kind]++
+		}
+	}
 	dir, ops := t.TempDir(), map[string]bool{"remove": true}
 	l := refusing(t, dir, o, ops)
 	mustCursor(t, l, "c")
 	p := &producer{log: l}
-	for range 30 {
+	inside := l.Reader(0)
+	for i := range 30 {
 		mustRoll(t, l, []byte("head"))
 		p.put(t, strings.Repeat("x", 50<<10))
+		if i == 0 {
+			inside.Next() // and the rest of the segment is in its buffer
+		}
 		if n := dirSize(t, dir); n > o.MaxSize {
 			t.Fatalf("%d bytes in the directory", n)
 		}
 	}
-	if s := l.Stats(); told != 1 || s.MemorySegments == 0 || s.Evicted[EvictSize] != 0 {
-		t.Errorf("told %d times, stats %+v", told, s)
+	if s := l.Stats(); told != 1 || len(l.inMemory()) == 0 || lost[Head] != 2 || lost[Data] != 1 {
+		t.Errorf("told %d times of %v, stats %+v", told, lost, s)
+	}
+	if frames, _ := read(l, 0); frames[0].seq != 4 || len(texts(frames)) != 29 {
+		t.Errorf("a new reader has %d frames from %d on, want what is not lost", len(frames), frames[0].seq)
+	}
+	if got := drain(inside); got[0].seq != 4 {
+		t.Errorf("the reader inside went on with %d, want the next segment's first", got[0].seq)
 	}
 	clear(ops)
 	l.keepHouse(time.Now())
-	if s := l.Stats(); s.MemorySegments != 0 || uint64(told) != s.Evicted[EvictSize] || dirSize(t, dir) > o.MaxSize {
+	if s := l.Stats(); len(l.inMemory()) != 0 || told != lost[Data] || s.Bytes != dirSize(t, dir) || s.Bytes > o.MaxSize {
 		t.Errorf("told %d times, stats %+v", told, s)
+	}
+	if frames, _ := read(l, 0); lost[Data]+len(texts(frames)) != 30 {
+		t.Errorf("%d lost and %d held do not make up 30", lost[Data], len(texts(frames)))
 	}
 }
 

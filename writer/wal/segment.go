@@ -9,7 +9,8 @@ import (
 )
 
 // segment is one file of frames, or the bytes of one that has no file yet.
-// first and path never change; Log.mu guards the rest.
+// first and path never change; Log.mu guards the rest, and Log.writing alone is
+// enough to read inMem, mem, gone and dropped.
 type segment struct {
 	first uint64
 	path  string
@@ -26,8 +27,7 @@ type segment struct {
 	tried   bool      // writeOut may have left a file
 	marks   []mark    // frames not known to be durable, ascending
 	newest  time.Time // of its last append
-	told    bool      // OnEvict was called
-	gone    bool      // evicted: readers leave it
+	gone    bool      // evicted and counted as lost: nobody reads it, its file may still be there
 	dropped bool      // no longer in the log
 	counted bool      // its damage is in the stats
 }
@@ -45,9 +45,12 @@ func (s *segment) closeFile() {
 	}
 }
 
+// onDisk reports whether s has a file.
+func (s *segment) onDisk() bool { return !s.inMem || s.doubt }
+
 // disk returns the bytes that s takes on disk.
 func (s *segment) disk() int64 {
-	if s.inMem && !s.doubt {
+	if !s.onDisk() {
 		return 0
 	}
 	return s.size + s.extra
@@ -82,7 +85,7 @@ func (l *Log) list(now time.Time) (listing, error) {
 			continue
 		}
 		d.other += e.size
-		if isCursorName(e.name) {
+		if e.regular && isCursorName(e.name) {
 			d.next = max(d.next, l.cursorEnd(e.name))
 		}
 	}

@@ -4,21 +4,17 @@ import "time"
 
 // Stats is what the log tells about itself. Counters count since Open.
 type Stats struct {
-	Bytes          int64 // on disk: everything in the directory
-	OtherBytes     int64 // of them, those of no readable segment
-	Segments       int   // on disk and in memory
-	MemoryBytes    int64 // of segments that the disk did not take yet
-	MemorySegments int
-	SetAside       int // files named like a segment that this program cannot read
+	Bytes       int64 // on disk: everything in the directory
+	Segments    int   // on disk and in memory
+	MemoryBytes int64 // of segments that the disk did not take yet
+	SetAside    int   // files named like a segment that this program cannot read
 
 	Syncs        uint64
 	SyncErrors   uint64
-	SyncLast     time.Duration // how long the last took
-	SyncTotal    time.Duration
-	AppendErrors uint64 // writes the disk (or the memory limit) refused
+	SyncTotal    time.Duration // how long all of them took
+	AppendErrors uint64        // writes the disk (or the memory limit) refused
 	CursorErrors uint64
-	Evicted      map[Reason]uint64 // segments deleted before every cursor had passed them, or by age or size without one
-	Damage       Damage            // found by readers, each segment once
+	Damage       Damage // found by readers, each segment once
 
 	OnDisk  bool // the directory is ours and new frames go there
 	Unclean bool // the process before did not Close
@@ -29,19 +25,12 @@ func (l *Log) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.stats
-	s.OtherBytes, s.Bytes = l.other, l.other
+	s.Bytes = l.other
 	s.Segments = len(l.segments)
 	s.OnDisk = l.lock != nil && (l.active == nil || !l.active.inMem)
 	for _, seg := range l.segments {
 		s.Bytes += seg.disk()
 		s.MemoryBytes += int64(len(seg.mem))
-		if seg.inMem {
-			s.MemorySegments++
-		}
-	}
-	s.Evicted = make(map[Reason]uint64, len(l.stats.Evicted))
-	for reason, n := range l.stats.Evicted {
-		s.Evicted[reason] = n
 	}
 	return s
 }

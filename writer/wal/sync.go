@@ -141,8 +141,7 @@ func (l *Log) syncFile(s *segment, size int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stats.Syncs++
-	l.stats.SyncLast = time.Since(begin)
-	l.stats.SyncTotal += l.stats.SyncLast
+	l.stats.SyncTotal += time.Since(begin)
 	if err != nil {
 		l.syncFailedLocked(s)
 		return fmt.Errorf("sync segment %d: %w", s.first, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -156,6 +157,41 @@ func TestRescue(t *testing.T) {
 	}
 }
 
+// Making room for the copy may evict the very segment: then it stays away.
+func TestRescueOfWhatIsEvicted(t *testing.T) {
+	dir, o := t.TempDir(), options()
+	o.MaxSize = 1 << 20
+	lost := 0
+	o.OnEvict = func(string, Reason, iter.Seq[Frame]) { lost++ }
+	bad := segmentName(1)
+	l, err := open(dir, o, &faultyFS{fail: func(op, name string) error {
+		if op == "sync" && name == bad {
+			return syscall.EIO
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustCursor(t, l, "c")
+	p := &producer{log: l}
+	for range 3 {
+		mustRoll(t, l, []byte("head"))
+		p.put(t, strings.Repeat("x", 300<<10))
+	}
+	if err := l.Sync(); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("sync: %v", err)
+	}
+	l.keepHouse(time.Now())
+	if files := segmentFiles(t, dir); len(files) != 2 || filepath.Base(files[0]) == bad || lost != 1 {
+		t.Errorf("files %v, told %d times, want the first one lost", files, lost)
+	}
+	if s := l.Stats(); s.Bytes != dirSize(t, dir) || s.MemoryBytes != 0 {
+		t.Errorf("stats %+v, %d bytes in the directory", s, dirSize(t, dir))
+	}
+	mustClose(t, l)
+}
+
 // What the kernel has forgotten already is not written over what it kept.
 func TestRescueComesTooLate(t *testing.T) {
 	dir, o := t.TempDir(), options()
@@ -183,7 +219,7 @@ func TestRescueComesTooLate(t *testing.T) {
 	clear(b[len(b)-9:])
 	writeAll(t, path, b)
 	l.keepHouse(time.Now())
-	if got := readAll(t, path); string(got) != string(b) || l.Stats().MemorySegments != 0 {
+	if got := readAll(t, path); string(got) != string(b) || len(l.inMemory()) != 0 {
 		t.Errorf("the file was changed, stats %+v", l.Stats())
 	}
 	if !strings.Contains(text.String(), "will not outlive a power cut") {

@@ -187,7 +187,8 @@ func (l *Log) keepHouse(now time.Time) {
 }
 
 // Close writes out what is in memory, syncs, and gives the directory free.
-// Cursors stay as they were last saved. Join Run before.
+// What the disk does not take is lost: OnEvict is told, and the error says how
+// many bytes. Cursors stay as they were last saved. Join Run before.
 func (l *Log) Close() error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
@@ -195,8 +196,9 @@ func (l *Log) Close() error {
 		return nil
 	}
 	err := l.Sync()
-	if back := l.returnToDisk(); back != nil && len(l.inMemory()) > 0 {
-		err = errors.Join(err, fmt.Errorf("frames in memory are lost: %w", back))
+	back := l.returnToDisk()
+	if lost := l.abandonMemory(); lost > 0 {
+		err = errors.Join(err, fmt.Errorf("%d bytes that were only in memory are lost: %w", lost, back))
 	}
 	err = errors.Join(err, l.Sync())
 	l.saveDirty()
@@ -211,6 +213,21 @@ func (l *Log) Close() error {
 		return fmt.Errorf("close log %s: %w", l.dir, err)
 	}
 	return nil
+}
+
+// abandonMemory evicts what the disk did not take, and returns how many bytes
+// of it some cursor still needs.
+func (l *Log) abandonMemory() (lost int64) {
+	l.mu.Lock()
+	l.active = nil
+	l.mu.Unlock()
+	for _, s := range l.inMemory() {
+		if !s.doubt && !l.unneeded(s) {
+			lost += int64(len(s.mem))
+		}
+		l.evict(s, EvictMemory) // has no file to fail on
+	}
+	return lost
 }
 
 // shut ends writing and hands over the lock.

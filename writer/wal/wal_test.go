@@ -92,14 +92,14 @@ func TestRollTwice(t *testing.T) {
 	for range 3 {
 		mustRoll(t, l)
 	}
-	if s := l.Stats(); s.Segments != 3 || s.MemorySegments != 0 {
+	if s := l.Stats(); s.Segments != 3 || len(l.inMemory()) != 0 {
 		t.Errorf("stats %+v, want 3 segments on disk", s)
 	}
 	mustClose(t, l)
 	l = mustOpen(t, dir, options())
 	mustRoll(t, l)
 	mustAppend(t, l, Data, []byte("x"))
-	if got, damage := read(l, 0); len(got) != 1 || damage != (Damage{}) || l.Stats().MemorySegments != 0 {
+	if got, damage := read(l, 0); len(got) != 1 || damage != (Damage{}) || len(l.inMemory()) != 0 {
 		t.Errorf("got %v, damage %+v", seqs(got), damage)
 	}
 }
