@@ -1,4 +1,4 @@
-# .ci/run is lint, build, test, test-race and a short fuzz; bench and golden are for people.
+# .ci/run is lint, build, test and test-race; fuzz, bench and golden are for people.
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STAMP    := -X nodepush/agent.version=$(VERSION) -X nodepush/agent.revision=$(shell git rev-parse HEAD 2>/dev/null) \
             -X nodepush/agent.branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null) \
@@ -18,7 +18,7 @@ demo: build ## the main job against an embedded receiver; Ctrl-C ends it
 	./nodepush demo
 
 test: ## everything; the end-to-end tests install Prometheus' Debian packages when they are missing
-	go test ./...
+	go test -count=1 ./...
 
 test-unit: ## without the end-to-end tests
 	go test $(PKGS)
