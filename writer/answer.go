@@ -2,11 +2,14 @@ package writer
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // verdict is what an answer means for the request.
@@ -72,7 +75,7 @@ func readAnswer(resp *http.Response, now time.Time) answer {
 	a := answer{verdict: judge(resp.StatusCode), code: resp.StatusCode}
 	kept := make([]byte, keptBody)
 	n, err := io.ReadFull(resp.Body, kept)
-	a.text = strings.ToValidUTF8(string(kept[:n]), "�")
+	a.text = readableBody(kept[:n], err == nil)
 	if a.verdict == accepted && isPage(resp.Header.Get("Content-Type"), kept[:n], err == io.EOF) {
 		a.verdict = noReceiver
 	}
@@ -83,6 +86,28 @@ func readAnswer(resp *http.Response, now time.Time) answer {
 		io.CopyN(io.Discard, resp.Body, readBody-keptBody) //nolint:errcheck // the rest is thrown away
 	}
 	return a
+}
+
+// readableBody returns a body for the log; one that is cut may end within a
+// character.
+func readableBody(body []byte, cut bool) string {
+	text := bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
+	if cut {
+		for range utf8.UTFMax - 1 {
+			if r, size := utf8.DecodeLastRune(text); r != utf8.RuneError || size != 1 {
+				break
+			}
+			text = text[:len(text)-1]
+		}
+	}
+	strange := func(r rune) bool { return !unicode.IsGraphic(r) && !unicode.IsSpace(r) }
+	if utf8.Valid(text) && bytes.IndexFunc(text, strange) < 0 {
+		return string(text)
+	}
+	if cut {
+		return fmt.Sprintf("(more than %d bytes, not text)", len(body))
+	}
+	return fmt.Sprintf("(%d bytes, not text)", len(body))
 }
 
 // isPage reports whether a body is an HTML page: no receiver sends one with

@@ -115,3 +115,28 @@ func TestAnswerLine(t *testing.T) {
 		}
 	}
 }
+
+func TestReadableBody(t *testing.T) {
+	tests := []struct {
+		name, body, want string
+		cut              bool
+	}{
+		{"text", "out of order\n\tsample 7 \u00a0é", "out of order\n\tsample 7 \u00a0é", false},
+		{"byte order mark", "\xef\xbb\xbftext", "text", false},
+		{"empty", "", "", false},
+		{"binary", "\x1f\x8b\x08\x00", "(4 bytes, not text)", false},
+		{"latin 1", "caf\xe9 noir", "(9 bytes, not text)", false},
+		{"latin 1 at the end", "caf\xe9", "(4 bytes, not text)", false},
+		{"escape sequences", "\x1b[2J", "(4 bytes, not text)", false},
+		{"cut in a character", "caf\xc3", "caf", true},
+		{"cut in a long character", "x\xf0\x9f\x98", "x", true},
+		{"cut binary", "\x00\x01", "(more than 2 bytes, not text)", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := readableBody([]byte(tt.body), tt.cut); got != tt.want {
+				t.Errorf("readableBody(%q) = %q, want %q", tt.body, got, tt.want)
+			}
+		})
+	}
+}

@@ -1,15 +1,12 @@
 package writer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/prometheus/common/config"
@@ -29,7 +26,9 @@ type client struct {
 	secrets secrets
 
 	http   *http.Client // nil: to be made by the next post
-	errors int          // network errors in a row
+	conns  connections
+	late   *call // abandoned, and not yet back; it has the http client
+	errors int   // network errors in a row
 }
 
 // newClient checks what can be checked without a file or the network: a
@@ -80,57 +79,25 @@ func (c *client) post(ctx context.Context, body []byte, attempt int) answer {
 	defer cancel()
 	a, err := c.roundTrip(ctx, body, attempt)
 	if err != nil {
-		a = answer{verdict: tryAgain, err: c.readable(err), unknown: a.unknown}
+		a.verdict = tryAgain
 	}
-	a.text = c.secrets.hide(a.text)
 	a.took = time.Since(begin)
 	c.count(err)
 	return a
 }
 
-// roundTrip sends one request. Its answer says even with an error whether
-// the receiver may have taken the request.
-func (c *client) roundTrip(ctx context.Context, body []byte, attempt int) (a answer, err error) {
-	if err := c.connect(); err != nil {
-		return answer{}, err
+// connected returns the client that there is, or makes one.
+func (c *client) connected(made *http.Client) (*http.Client, error) {
+	if made != nil {
+		return made, nil
 	}
-	connected := make(chan struct{}, 1) // a dial may outlive the request, so no plain variable
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
-		select {
-		case connected <- struct{}{}:
-		default:
-		}
-	}})
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
+	dial := c.dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: c.timeout}).DialContext // a token is fetched without a context
+	}
+	made, err := config.NewClientFromConfig(c.options, "remote_write", config.WithDialContextFunc(c.conns.through(dial)))
 	if err != nil {
-		return answer{}, err
-	}
-	req.Header = c.header.Clone()
-	if attempt > 0 {
-		req.Header.Set("Retry-Attempt", strconv.Itoa(attempt))
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return answer{unknown: len(connected) > 0}, err
-	}
-	defer resp.Body.Close()
-	a = readAnswer(resp, time.Now())
-	a.unknown = a.verdict == tryAgain
-	return a, nil
-}
-
-// connect makes the client if there is none.
-func (c *client) connect() error {
-	if c.http != nil {
-		return nil
-	}
-	var options []config.HTTPClientOption
-	if c.dial != nil {
-		options = append(options, config.WithDialContextFunc(c.dial))
-	}
-	made, err := config.NewClientFromConfig(c.options, "remote_write", options...)
-	if err != nil {
-		return err
+		return nil, err
 	}
 	follow := c.options.FollowRedirects
 	made.CheckRedirect = func(req *http.Request, via []*http.Request) error {
@@ -139,8 +106,7 @@ func (c *client) connect() error {
 		}
 		return http.ErrUseLastResponse
 	}
-	c.http = made
-	return nil
+	return made, nil
 }
 
 // maxRedirects bounds a chain of redirects.
@@ -186,22 +152,11 @@ func (c *client) count(err error) {
 	}
 }
 
-// close closes the idle connections.
+// close closes the idle connections. Those of an abandoned call are closed
+// already.
 func (c *client) close() {
 	if c.http != nil {
 		c.http.CloseIdleConnections()
 		c.http = nil
 	}
-}
-
-// readable takes the URL, which may hold a password or a token, out of an
-// error of net/http.
-func (c *client) readable(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		if e.Timeout() {
-			return fmt.Errorf("no answer within %v", c.timeout)
-		}
-		err = e.Err
-	}
-	return errors.New(c.secrets.hide(err.Error()))
 }
