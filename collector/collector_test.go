@@ -204,6 +204,19 @@ func TestCollectUsesItsDescs(t *testing.T) {
 	}
 }
 
+// needRoot skips a test that an ordinary user cannot run; in CI, where it must
+// not be missing, it fails instead.
+func needRoot(t *testing.T, what string) {
+	t.Helper()
+	switch {
+	case os.Geteuid() == 0:
+	case os.Getenv("CI") != "":
+		t.Fatal(what + " takes root, and CI must run this")
+	default:
+		t.Skip(what + " takes root")
+	}
+}
+
 // A kernel without any of the files has the features off; but without those
 // that every Linux has, the root is wrong and the collector says so.
 func TestMissingFiles(t *testing.T) {

@@ -38,9 +38,7 @@ func (r *fuseRoot) Statfs(ctx context.Context, out *fuse.StatfsOut) syscall.Errn
 // mountFuse mounts r at a new directory.
 func mountFuse(t *testing.T, r *fuseRoot) string {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("mounting takes root")
-	}
+	needRoot(t, "mounting")
 	dir := t.TempDir()
 	server, err := fs.Mount(dir, r, &fs.Options{MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "hanging", Name: "test"}})
 	if err != nil {

@@ -101,9 +101,7 @@ func inNewNetwork(t *testing.T, check func()) {
 		check()
 		return
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("a network namespace takes root")
-	}
+	needRoot(t, "a network namespace")
 	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 	child.Env = append(os.Environ(), inside+"="+t.Name())
 	child.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET}

@@ -1,6 +1,8 @@
 package collector
 
 import (
+	_ "time/tzdata" // the machine may have none
+
 	"testing"
 	"time"
 
@@ -25,7 +27,7 @@ func TestTimeIsThatOfTheRound(t *testing.T) {
 func TestTimeZoneChanges(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	h := hostWith(t, nil)
 	h.zone = berlin

@@ -16,12 +16,12 @@ import (
 // tmpfs mounts a small disk of its own.
 func tmpfs(t *testing.T, size string) string {
 	t.Helper()
-	if os.Geteuid() != 0 {
+	if os.Geteuid() != 0 && os.Getenv("CI") == "" { // CI must not miss it
 		t.Skip("a real full disk needs root, to mount a tmpfs")
 	}
 	dir := t.TempDir()
 	if err := unix.Mount("wal-test", dir, "tmpfs", 0, "size="+size); err != nil {
-		t.Skipf("a real full disk needs the right to mount: %v", err)
+		t.Fatalf("mount a small tmpfs, which takes root: %v", err)
 	}
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 	return dir
