@@ -76,6 +76,7 @@ func (a *agent) sources(c *Config, own *self) ([]*source, error) {
 		return nil, err
 	}
 	instance := a.host.instance(c.Instance, c.Writer.Dir, a.log)
+	a.host.latch(c.Writer.Dir, a.log)
 	labels := sourceLabels(c.Job, instance, c.ExternalLabels)
 	all := []*source{a.source(c, c.Interval, instance, labels)}
 	all[0].own = own

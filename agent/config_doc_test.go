@@ -86,24 +86,42 @@ func TestConfigurationCollectorOptions(t *testing.T) {
 }
 
 // Each YAML block of the documentation is accepted, with a receiver if it has none.
+// A block of another program's configuration is fenced without the word yaml.
 func TestConfigurationExamples(t *testing.T) {
-	data, err := os.ReadFile(docFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(data), -1)
-	if len(blocks) < 3 {
-		t.Fatalf("%d YAML blocks in %s, want some", len(blocks), docFile)
-	}
 	t.Setenv("SITE", "plant-7")
 	t.Setenv("TENANT", "edge")
-	for _, b := range blocks {
-		text := b[1]
-		if !strings.Contains(text, "remote_write:") {
-			text += receiverLine
+	for file, atLeast := range map[string]int{docFile: 3, "../docs/receivers.md": 7, "../README.md": 1} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if _, _, err := loadText(t, text); err != nil {
-			t.Errorf("%v\n%s", err, text)
+		blocks := yamlBlocks(string(data))
+		if len(blocks) < atLeast {
+			t.Errorf("%d YAML blocks in %s, want at least %d", len(blocks), file, atLeast)
+		}
+		for _, text := range blocks {
+			if !strings.Contains(text, "remote_write:") {
+				text += receiverLine
+			}
+			_, warnings, err := loadText(t, text)
+			if err != nil {
+				t.Errorf("%s: %v\n%s", file, err, text)
+			}
+			for _, w := range warnings {
+				if !strings.Contains(w.Text, "no such file") { // token, client.pem and so on
+					t.Errorf("%s: %v\n%s", file, w, text)
+				}
+			}
 		}
 	}
+}
+
+// yamlBlocks returns the YAML in a page: what is fenced as such, and what a
+// shell example writes into nodepush.yaml.
+func yamlBlocks(page string) []string {
+	var blocks []string
+	for _, m := range regexp.MustCompile("(?s)```yaml\n(.*?)```|nodepush\\.yaml <<'EOF'\n(.*?)EOF\n").FindAllStringSubmatch(page, -1) {
+		blocks = append(blocks, m[1]+m[2])
+	}
+	return blocks
 }

@@ -3,7 +3,9 @@ package agent
 import (
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +16,50 @@ import (
 	"nodepush/metric"
 	"nodepush/writer"
 )
+
+// pasted says of each file in testdata/config/paste whether it loads, or by
+// which line and key it is refused. What it is warned of stands in the file.
+var pasted = map[string]string{
+	"aws":             "3: remote_write[0].sigv4: ",
+	"azure":           "3: remote_write[0].azuread: ",
+	"cortex":          "",
+	"defaults":        "",
+	"google":          "3: remote_write[0].google_iam: ",
+	"grafana-cloud":   "",
+	"mimir":           "",
+	"oauth2":          "",
+	"prometheus-v2":   "",
+	"prometheus3":     "11: otlp: ",
+	"proxy":           "",
+	"queue":           "",
+	"relabel":         "",
+	"thanos-mtls":     "",
+	"victoriametrics": "",
+}
+
+// Each file is refused for one reason at most, and says every word of what is
+// reported: TestLoadConfigReportsEveryLine compares it.
+func TestPastedShapes(t *testing.T) {
+	files, err := filepath.Glob("testdata/config/paste/*.yaml")
+	if err != nil || len(files) != len(pasted) {
+		t.Fatalf("%d files, want those of %d shapes: %v", len(files), len(pasted), err)
+	}
+	for name, refused := range pasted {
+		file := "testdata/config/paste/" + name + ".yaml"
+		_, _, err := LoadConfig(file)
+		switch {
+		case refused == "" && err != nil:
+			t.Errorf("%s: %v, want it to load", name, err)
+		case refused != "" && (err == nil || !strings.HasPrefix(err.Error(), file+":"+refused) || strings.Contains(err.Error(), "\n")):
+			t.Errorf("%s: %v, want only FILE:%s…", name, err, refused)
+		}
+		for _, r := range expectedRemarks(t, file) {
+			if r.prefix {
+				t.Errorf("%s:%d expects only the beginning of what is reported", file, r.line)
+			}
+		}
+	}
+}
 
 // loadPasted loads a configuration that people have for Prometheus.
 func loadPasted(t *testing.T, name string) (*Config, writer.Receiver) {
@@ -63,6 +109,40 @@ func TestPastedQueue(t *testing.T) {
 	wantSame(t, "durations",
 		[]time.Duration{r.BatchSendDeadline, r.MinBackoff, r.MaxBackoff, r.SampleAgeLimit},
 		[]time.Duration{5 * time.Second, 30 * time.Millisecond, 5 * time.Second, 36 * time.Hour})
+}
+
+func TestPastedMessages(t *testing.T) {
+	message := func(name string, i int) (writer.Message, writer.Metadata) {
+		t.Helper()
+		c, _ := loadPasted(t, name)
+		r := c.Writer.Receivers[i]
+		return r.Message, r.Metadata
+	}
+	for _, c := range []struct {
+		name     string
+		receiver int
+		message  writer.Message
+		metadata writer.Metadata
+	}{
+		{"mimir", 0, writer.MessageAuto, writer.Metadata{Send: false, Interval: time.Minute, MaxSamples: 2000}},
+		{"queue", 0, writer.MessageAuto, writer.Metadata{Send: false, Interval: time.Minute, MaxSamples: 500}},
+		{"defaults", 0, writer.Message1, writer.Metadata{Send: true, Interval: time.Minute, MaxSamples: 2000}},
+		{"prometheus-v2", 0, writer.Message2, writer.Metadata{Send: true, Interval: time.Minute, MaxSamples: 2000}},
+		{"prometheus-v2", 1, writer.MessageAuto, writer.Metadata{Send: true, Interval: 30 * time.Second, MaxSamples: 500}},
+	} {
+		message, metadata := message(c.name, c.receiver)
+		if message != c.message || metadata != c.metadata {
+			t.Errorf("%s[%d] = %v, %+v, want %v, %+v", c.name, c.receiver, message, metadata, c.message, c.metadata)
+		}
+	}
+}
+
+func TestPastedCortex(t *testing.T) {
+	_, r := loadPasted(t, "cortex")
+	wantSame(t, "url", r.URL, "http://cortex-nginx.cortex.svc/api/prom/push")
+	wantSame(t, "headers", r.Headers, map[string]string{"X-Scope-Orgid": "42"})
+	wantSame(t, "authorization", *r.HTTP.Authorization, config.Authorization{Type: "Bearer", Credentials: "s3cret"})
+	wantSame(t, "max_samples_per_send", r.MaxSamplesPerSend, 1000)
 }
 
 func TestPastedRelabel(t *testing.T) {
@@ -116,14 +196,17 @@ func TestPastedProxy(t *testing.T) {
 }
 
 func TestPastedVictoriaMetrics(t *testing.T) {
-	_, r := loadPasted(t, "victoriametrics")
+	c, r := loadPasted(t, "victoriametrics")
+	second := c.Writer.Receivers[1]
+	wantSame(t, "tenant's url", second.URL, "http://vminsert:8480/insert/42:7/prometheus/api/v1/write")
+	wantSame(t, "names differ", second.Name != r.Name, true)
 	wantSame(t, "url", r.URL, "http://vminsert:8480/insert/0/prometheus/api/v1/write?extra_label=site=7")
 	wantSame(t, "header", r.HTTP.HTTPHeaders.Headers["X-Token"].Files, []string{"testdata/config/paste/token"})
 }
 
 // What a checked configuration holds must make a client: the writer does so.
 func TestPastedMakesClients(t *testing.T) {
-	for _, name := range []string{"mimir", "grafana-cloud", "queue", "relabel", "oauth2", "proxy", "victoriametrics"} {
+	for _, name := range []string{"mimir", "grafana-cloud", "queue", "relabel", "oauth2", "proxy", "victoriametrics", "cortex", "defaults", "prometheus-v2"} {
 		_, r := loadPasted(t, name)
 		if _, err := config.NewClientFromConfig(r.HTTP, "test"); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -25,11 +25,11 @@ func receiverKeys() []key[writer.Receiver] {
 		{"remote_timeout", "30s", "how long one request may take", asDuration(func(r *rc) *time.Duration { return &r.Timeout }, 100*time.Millisecond, 10*time.Minute)},
 		{"headers", "", "sent with every request; values are expanded", reader[rc]{typ: "mapping of strings, expanded", read: readHeaders}},
 		{"write_relabel_configs", "", "rules applied to every series before it is sent; each element is a block", reader[rc]{typ: "list of blocks", read: readRelabel}},
-		{"protobuf_message", "prometheus.WriteRequest", "the message of remote write 1.0", asChoice(func(*rc, string) {}, word{"prometheus.WriteRequest", ""}, word{"io.prometheus.write.v2.Request", "not built yet"}, word{"auto", "not built yet"})},
-		{"metadata_config", "", "type, help and unit of the metrics", nested(metadataKeys(), func(r *rc) *rc { return r })},
+		{"protobuf_message", "auto", "what is sent: remote write 1.0, 2.0, or 2.0 until the receiver shows that it does not know it; see below. Prometheus' default is prometheus.WriteRequest", asChoice(setMessage, word{"auto", ""}, word{message1, ""}, word{message2, ""})},
+		{"metadata_config", "", "type, help and unit of the metrics", nested(metadataKeys(), func(r *rc) *writer.Metadata { return &r.Metadata })},
 		{"queue_config", "", "batches and retries", nested(queueKeys(), func(r *rc) *rc { return r })},
 		{"out_of_order_time_window", "0s", "what the receiver accepts out of order; a lane for new samples beside the backlog is not built yet", reader[rc]{typ: "only 0s", read: readWindow}},
-		{"on_endpoint_error", "hold", "on 401 403 404 405 407 410, redirects and pages that are no receiver: hold keeps the log and probes, drop goes on", asChoice(func(r *rc, s string) { r.DropOnEndpointError = s == "drop" }, word{"hold", ""}, word{"drop", ""})},
+		{"on_endpoint_error", "hold", "on 401 403 404 405 407 410 415, redirects, pages that are no receiver, and where protobuf_message is 2.0 on answers of one that does not know it: hold keeps the log and probes, drop goes on", asChoice(func(r *rc, s string) { r.DropOnEndpointError = s == "drop" }, word{"hold", ""}, word{"drop", ""})},
 	}
 	keys = append(keys, lift(httpKeys(), func(r *rc) *config.HTTPClientConfig { return &r.HTTP })...)
 	return append(keys,
@@ -43,13 +43,30 @@ func receiverKeys() []key[writer.Receiver] {
 	)
 }
 
+// The names of the two messages are those of their protobuf packages.
+const (
+	message1 = "prometheus.WriteRequest"
+	message2 = "io.prometheus.write.v2.Request"
+)
+
+func setMessage(r *writer.Receiver, s string) {
+	switch s {
+	case message1:
+		r.Message = writer.Message1
+	case message2:
+		r.Message = writer.Message2
+	default:
+		r.Message = writer.MessageAuto
+	}
+}
+
 // metadataKeys are the keys of the block metadata_config.
-func metadataKeys() []key[writer.Receiver] {
-	type rc = writer.Receiver
-	return []key[rc]{
-		{"send", "false", "sending metadata is not built yet", onlyFalse[rc](supported, "sending metadata is not built yet")},
-		{"send_interval", "", "no metadata is sent", ignored[rc]()},
-		{"max_samples_per_send", "", "no metadata is sent", ignored[rc]()},
+func metadataKeys() []key[writer.Metadata] {
+	type md = writer.Metadata
+	return []key[md]{
+		{"send", "false", "1.0: send type, help and unit of every family in requests of their own; 2.0, which always carries type and unit: send the help too. Prometheus' default is true, which costs bytes on every link", asBool(func(m *md) *bool { return &m.Send })},
+		{"send_interval", "1m", "how often 1.0 sends them; nothing in 2.0", asDuration(func(m *md) *time.Duration { return &m.Interval }, time.Second, 24*time.Hour)},
+		{"max_samples_per_send", "2000", "families in one such request of 1.0; nothing in 2.0", asNumber(func(m *md) *int { return &m.MaxSamples }, 1, 1_000_000)},
 	}
 }
 
@@ -76,6 +93,7 @@ func defaultReceiver() writer.Receiver {
 		BatchSendDeadline: 5 * time.Second,
 		MinBackoff:        500 * time.Millisecond,
 		MaxBackoff:        30 * time.Second,
+		Metadata:          writer.Metadata{Interval: time.Minute, MaxSamples: 2000},
 	}
 }
 

@@ -125,6 +125,30 @@ func (h host) instance(configured, state string, log *slog.Logger) string {
 	return name
 }
 
+// bootFile keeps the boot time in the state directory.
+const bootFile = "boot"
+
+// latch makes the boot time of this boot the one that was seen first. The
+// kernel derives it from the clock, so that it moves when the clock is set;
+// but the start time of a counter that changes means that it began anew.
+func (h *host) latch(state string, log *slog.Logger) {
+	if h.boot == 0 || h.bootID == [16]byte{} {
+		return
+	}
+	file, id := filepath.Join(state, bootFile), hex.EncodeToString(h.bootID[:])
+	kept, err := readSmall(file)
+	if err == nil {
+		of, digits, _ := strings.Cut(strings.TrimSpace(string(kept)), " ")
+		if boot, err := strconv.ParseInt(digits, 10, 64); err == nil && boot > 0 && of == id {
+			h.boot = boot
+			return
+		}
+	}
+	if err := replaceFile(file, fmt.Appendf(nil, "%s %d\n", id, h.boot)); err != nil {
+		log.Warn("keep boot time; start times of counters may change with the next start", "err", err)
+	}
+}
+
 // newInstance chooses a name for a machine that has none yet.
 func (h host) newInstance(log *slog.Logger) string {
 	name, _, _ := strings.Cut(h.name, ".")

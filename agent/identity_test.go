@@ -151,3 +151,27 @@ func FuzzReadHost(f *testing.F) {
 		}
 	})
 }
+
+// The kernel's boot time moves with the clock; that of a boot does not.
+func TestBootTimeIsLatched(t *testing.T) {
+	dir := t.TempDir()
+	latched := func(id byte, boot int64) int64 {
+		h := host{bootID: [16]byte{id}, boot: boot}
+		h.latch(dir, slog.New(slog.DiscardHandler))
+		return h.boot
+	}
+	for i, c := range []struct {
+		id         byte
+		boot, want int64
+	}{{1, 5000, 5000}, {1, 6000, 5000}, {2, 7000, 7000}, {2, 0, 0}, {0, 8000, 8000}, {2, 9000, 7000}} {
+		if got := latched(c.id, c.boot); got != c.want {
+			t.Errorf("step %d: boot %d at %d is latched to %d, want %d", i, c.id, c.boot, got, c.want)
+		}
+	}
+	for _, damaged := range []string{"", "x", "02000000000000000000000000000000", "02000000000000000000000000000000 -1", "\x00"} {
+		os.WriteFile(filepath.Join(dir, bootFile), []byte(damaged), 0o600)
+		if got := latched(2, 9000); got != 9000 {
+			t.Errorf("with the file %q: %d, want 9000", damaged, got)
+		}
+	}
+}

@@ -66,10 +66,13 @@ type counts struct {
 	collectors map[string]*collectorCounts
 	reloadOK   atomic.Bool
 	reloadTime atomic.Int64 // milliseconds since the epoch
+	began      int64        // of counting, milliseconds since the epoch
 }
 
 func newCounts() *counts {
-	return &counts{sources: make(map[string]*sourceCounts), collectors: make(map[string]*collectorCounts)}
+	return &counts{
+		sources: make(map[string]*sourceCounts), collectors: make(map[string]*collectorCounts), began: time.Now().UnixMilli(),
+	}
 }
 
 // source returns the counts of a source, made when there are none.
@@ -128,6 +131,7 @@ func (s *self) Descs() []*metric.Desc { return descs() }
 // Collect adds the build, and what the service has counted where it runs.
 func (s *self) Collect(_ context.Context, now time.Time, dst *metric.Buffer) error {
 	b := s.build
+	dst.Start = s.counts.began
 	dst.Add(exporterBuild, 1, b.branch, b.goarch, b.goos, b.goVersion, b.revision, b.tags, b.version)
 	dst.Add(agentBuild, 1, b.goarch, b.goos, b.goVersion, b.revision, b.version)
 	if s.once {

@@ -130,6 +130,10 @@ var (
 
 var gcQuantiles = [...]string{"0", "0.25", "0.5", "0.75", "1"}
 
+// began is when this process began to count, in milliseconds since the epoch.
+// It is the same for all collectors that a process ever makes.
+var began = time.Now().UnixMilli()
+
 func newGo(*host, Options) (Collector, error) {
 	c := &goRuntime{samples: make([]metrics.Sample, goSources)}
 	for i, name := range goSourceNames {
@@ -150,6 +154,7 @@ func (c *goRuntime) Descs() []*metric.Desc {
 }
 
 func (c *goRuntime) Collect(_ context.Context, _ time.Time, dst *metric.Buffer) error {
+	dst.Start = began
 	dst.Add(goInfo, 1, runtime.Version())
 	dst.Add(goGoroutines, float64(runtime.NumGoroutine()))
 	threads, _ := runtime.ThreadCreateProfile(nil)

@@ -21,6 +21,7 @@ type process struct {
 	reader
 	stat, fds, netstat file
 	boot               bootTime
+	limits             struct{ files, space unix.Rlimit } // here because they escape: prlimit(2) of most architectures
 }
 
 var (
@@ -81,7 +82,7 @@ func (c *process) Descs() []*metric.Desc {
 }
 
 func (c *process) Collect(_ context.Context, _ time.Time, dst *metric.Buffer) error {
-	return errors.Join(c.addStat(dst), c.addFDs(dst), addLimits(dst), c.addNetwork(dst))
+	return errors.Join(c.addStat(dst), c.addFDs(dst), c.addLimits(dst), c.addNetwork(dst))
 }
 
 func (c *process) addStat(dst *metric.Buffer) error {
@@ -93,7 +94,9 @@ func (c *process) addStat(dst *metric.Buffer) error {
 	if !ok {
 		return malformed(c.stat, 0, text, "the fields of proc_pid_stat(5)")
 	}
+	dst.Start = began
 	dst.Add(processCPU, float64(s.user+s.system)/ticks)
+	dst.Start = 0 // the rest are gauges, or count for the whole network namespace
 	dst.Add(processVirtual, float64(s.virtual))
 	dst.Add(processResident, float64(s.resident)*float64(os.Getpagesize()))
 	boot, err := c.boot.read()
@@ -227,13 +230,13 @@ func direntsIn(records []byte) (n int64) {
 }
 
 // addLimits asks the kernel for what /proc/self/limits would print.
-func addLimits(dst *metric.Buffer) error {
-	var files, space unix.Rlimit
-	if err := errors.Join(unix.Getrlimit(unix.RLIMIT_NOFILE, &files), unix.Getrlimit(unix.RLIMIT_AS, &space)); err != nil {
+func (c *process) addLimits(dst *metric.Buffer) error {
+	l := &c.limits
+	if err := errors.Join(unix.Getrlimit(unix.RLIMIT_NOFILE, &l.files), unix.Getrlimit(unix.RLIMIT_AS, &l.space)); err != nil {
 		return fmt.Errorf("read limits: %w", err)
 	}
-	dst.Add(processMaxFDs, float64(files.Cur))
-	dst.Add(processVirtualMax, float64(space.Cur))
+	dst.Add(processMaxFDs, float64(l.files.Cur))
+	dst.Add(processVirtualMax, float64(l.space.Cur))
 	return nil
 }
 

@@ -4,6 +4,10 @@ package metric
 // is ready. It is owned by one goroutine at a time; Reset takes back
 // everything it gave out, so nobody may hold its samples across a Reset.
 type Buffer struct {
+	// Start is that of the samples added from now on, until Reset: when their
+	// counters began, if not with the source.
+	Start int64
+
 	samples []Sample
 	values  []string          // backing store of Sample.Values
 	strings map[string]string // texts seen lately, so that a name read every round is allocated once
@@ -21,7 +25,7 @@ func (b *Buffer) Add(d *Desc, value float64, labelValues ...string) {
 	}
 	n := len(b.values)
 	b.values = append(b.values, labelValues...)
-	b.samples = append(b.samples, Sample{Desc: d, Values: b.values[n:len(b.values):len(b.values)], Value: value})
+	b.samples = append(b.samples, Sample{Desc: d, Values: b.values[n:len(b.values):len(b.values)], Value: value, Start: b.Start})
 }
 
 // Samples returns what was added since the last Reset, in that order.
@@ -50,5 +54,5 @@ func (b *Buffer) String(text []byte) string {
 // Reset empties the buffer and keeps its memory.
 func (b *Buffer) Reset() {
 	clear(b.samples) // do not keep vanished Ext alive
-	b.samples, b.values = b.samples[:0], b.values[:0]
+	b.samples, b.values, b.Start = b.samples[:0], b.values[:0], 0
 }

@@ -59,14 +59,14 @@ type Sample struct {
 	Desc   *Desc
 	Values []string // label values in the order of Desc.Labels; an empty one means that the series has no such label
 	Value  float64
-	Ext    *Ext // what a plain float cannot carry; nil for nearly all samples
+	Start  int64 // when the counter began, milliseconds since the epoch; 0: the source's Start
+	Ext    *Ext  // what a plain float cannot carry; nil for nearly all samples
 }
 
 // Ext carries what is more than a float: a native histogram instead of the
 // value, or exemplars beside it. The payloads are protobuf messages of package
 // prompb without their timestamps (the collection's holds).
 type Ext struct {
-	Start     int64    // when the counter began, milliseconds since the epoch; 0: the source's Start
 	Histogram []byte   // prometheus.Histogram; replaces Sample.Value when not nil
 	Float     bool     // the histogram is a float histogram
 	Exemplars [][]byte // prometheus.Exemplar; their own timestamps stay

@@ -16,22 +16,48 @@ import (
 type verdict uint8
 
 const (
-	accepted   verdict = iota // the receiver took it
-	rejected                  // the receiver refuses this data for ever
-	tooLarge                  // the receiver would take a part of it
-	tryAgain                  // nobody's fault, or the network's
-	noReceiver                // what answered is no receiver for us: wrong address, wrong or expired credentials, a portal
+	accepted    verdict = iota // the receiver took it
+	rejected                   // the receiver refuses this data for ever
+	tooLarge                   // the receiver would take a part of it
+	tryAgain                   // nobody's fault, or the network's
+	noReceiver                 // what answered is no receiver for us: wrong address, wrong or expired credentials, a portal
+	unsupported                // the receiver does not know the message
 )
 
 // answer is how a request ended.
 type answer struct {
 	verdict    verdict
-	code       int           // HTTP status; 0: no answer
-	err        error         // why there is no answer; without secrets
-	text       string        // the beginning of the body
+	code       int    // HTTP status; 0: no answer
+	err        error  // why there is no answer; without secrets
+	text       string // the beginning of the body
+	counts     counts
 	retryAfter time.Duration // what the receiver asked for; 0: nothing
 	unknown    bool          // the receiver may have taken the request all the same
 	took       time.Duration
+}
+
+// counts is what the receiver counted as stored, of samples and histograms
+// together. Only answers to messages of 2.0 state it.
+type counts struct {
+	stated  bool
+	written uint64
+}
+
+// readCounts reads the headers of a 2.0 answer. One of the three is enough to
+// show that the receiver knows the message, and what it does not state is 0
+// (specification 2.0, "Required Written Response Headers").
+func readCounts(h http.Header) (c counts) {
+	for _, kind := range []string{"Samples", "Histograms", "Exemplars"} {
+		n, err := strconv.ParseUint(h.Get("X-Prometheus-Remote-Write-"+kind+"-Written"), 10, 63)
+		if err != nil {
+			continue
+		}
+		c.stated = true
+		if kind != "Exemplars" {
+			c.written += n
+		}
+	}
+	return c
 }
 
 // String says what happened in a line of the log.
@@ -45,9 +71,8 @@ func (a answer) String() string {
 // judge gives the meaning of a status. The specification forbids to retry a
 // 4xx, with wrong data in mind. Expired credentials or a moved address are not
 // wrong data, so everything that says nothing of the data holds the receiver:
-// a whole backlog must not be thrown at a login page. That includes a 415,
-// since there is no older protocol to fall back to, a 3xx that may not be
-// followed, and numbers that HTTP does not know.
+// a whole backlog must not be thrown at a login page. That includes a 3xx that
+// may not be followed, and numbers that HTTP does not know.
 func judge(status int) verdict {
 	switch {
 	case status >= 200 && status < 300:
@@ -56,6 +81,8 @@ func judge(status int) verdict {
 		return rejected
 	case status == http.StatusRequestEntityTooLarge:
 		return tooLarge
+	case status == http.StatusUnsupportedMediaType:
+		return unsupported
 	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests, status >= 500 && status < 600:
 		return tryAgain
 	}
@@ -72,7 +99,7 @@ const (
 // readAnswer turns a response into an answer. It reads at most readBody bytes
 // and does not fail: a body that breaks off takes nothing from the status.
 func readAnswer(resp *http.Response, now time.Time) answer {
-	a := answer{verdict: judge(resp.StatusCode), code: resp.StatusCode}
+	a := answer{verdict: judge(resp.StatusCode), code: resp.StatusCode, counts: readCounts(resp.Header)}
 	kept := make([]byte, keptBody)
 	n, err := io.ReadFull(resp.Body, kept)
 	a.text = readableBody(kept[:n], err == nil)

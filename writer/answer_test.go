@@ -16,6 +16,8 @@ func TestJudgeEveryStatus(t *testing.T) {
 			return rejected
 		case 413:
 			return tooLarge
+		case 415:
+			return unsupported
 		case 408, 429:
 			return tryAgain
 		}

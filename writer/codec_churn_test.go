@@ -110,7 +110,8 @@ func (g *churn) sample(s *churnSource, i int) metric.Sample {
 		if g.IntN(20) == 0 {
 			s.starts[i] = g.now
 		}
-		sample.Ext = &metric.Ext{Start: s.starts[i], Float: i%2 == 0, Histogram: []byte(fmt.Sprint("histogram", g.IntN(3)))}
+		sample.Start = s.starts[i]
+		sample.Ext = &metric.Ext{Float: i%2 == 0, Histogram: []byte(fmt.Sprint("histogram", g.IntN(3)))}
 		if g.IntN(2) == 0 {
 			sample.Ext.Exemplars = [][]byte{{}, []byte("exemplar")}
 		}
@@ -124,6 +125,7 @@ type wrote struct {
 	time, mono int64
 	values     map[string]uint64
 	ext        map[string]metric.Ext
+	starts     map[string]int64 // of counters that say when they began
 	gone       []string
 }
 
@@ -134,12 +136,15 @@ type history struct {
 }
 
 func (h *history) add(c *metric.Collection) {
-	w := wrote{source: c.Source.Name, time: c.Time, mono: c.Mono, values: wantOf(c), ext: map[string]metric.Ext{}}
+	w := wrote{source: c.Source.Name, time: c.Time, mono: c.Mono, values: wantOf(c), ext: map[string]metric.Ext{}, starts: map[string]int64{}}
 	seen := map[string]bool{}
 	for _, s := range c.Samples {
 		key := seriesText(appendIdentity(nil, c.Source.Labels, s.Desc, s.Values))
 		if s.Ext != nil && !seen[key] {
 			w.ext[key] = *s.Ext
+		}
+		if s.Start != 0 && !seen[key] && cumulative(s.Desc) {
+			w.starts[key] = s.Start
 		}
 		seen[key] = true
 	}
@@ -195,11 +200,13 @@ func extOf(c *decoded) map[string]metric.Ext {
 // same tells how c differs from w, "" when it does not.
 func (w *wrote) same(c *decoded) string {
 	got := extOf(c)
-	for id, e := range c.ext {
-		if key := seriesText(c.dict.series[id].labels); w.ext[key].Start == 0 {
-			plain := *e
-			plain.Start = 0 // the source's, or none
-			got[key] = plain
+	for id := range c.present.each {
+		n := c.dict.series[id]
+		if want, ok := w.starts[seriesText(n.labels)]; ok && n.start != want {
+			return fmt.Sprintf("%s began at %d, want %d", seriesText(n.labels), n.start, want)
+		}
+		if !cumulative(n.desc) && n.start != 0 {
+			return fmt.Sprintf("%s began at %d, want never", seriesText(n.labels), n.start)
 		}
 	}
 	switch {

@@ -173,7 +173,6 @@ func (s *decoderSource) readExt(section []byte, h frameHeader, present bitmap) (
 			return nil, damaged("histograms and exemplars of a frame")
 		}
 		if s.dict.known(e.id) {
-			e.ext.Start = s.dict.series[e.id].start
 			ext[e.id] = e.ext
 		}
 	}

@@ -56,17 +56,12 @@ func (e *encoder) take(s *encoderSource, sample *metric.Sample, n int32) {
 	r.present.set(id)
 	r.count++
 	r.values[id] = normal(sample.Value)
-	if sample.Ext != nil {
-		s.takeExt(sample, id)
+	if sample.Start != 0 {
+		s.restart(id, s.startOf(sample))
 	}
-}
-
-// takeExt notes what is more than a float, and a start time that changed.
-func (s *encoderSource) takeExt(sample *metric.Sample, id int) {
-	if sample.Ext.Histogram != nil || len(sample.Ext.Exemplars) > 0 {
+	if sample.Ext != nil && (sample.Ext.Histogram != nil || len(sample.Ext.Exemplars) > 0) {
 		s.round.ext = append(s.round.ext, extSample{id, sample.Ext})
 	}
-	s.restart(id, s.startOf(sample))
 }
 
 // restart sets when the counter of a series began.
@@ -82,14 +77,25 @@ func (s *encoderSource) restart(id int, start int64) {
 
 // startOf returns when the counter of a sample began; 0 for what does not count.
 func (s *encoderSource) startOf(sample *metric.Sample) int64 {
-	if sample.Ext != nil && sample.Ext.Start != 0 {
-		return sample.Ext.Start
+	switch {
+	case !cumulative(sample.Desc):
+		return 0
+	case sample.Start != 0:
+		return sample.Start
 	}
-	switch sample.Desc.Type {
-	case metric.Counter, metric.Histogram, metric.Summary:
-		return s.start
+	return s.start
+}
+
+// cumulative reports whether series of a description begin at some time and
+// only grow: counters, and of histograms and summaries all but the quantiles.
+func cumulative(d *metric.Desc) bool {
+	switch d.Type {
+	case metric.Counter, metric.Histogram:
+		return true
+	case metric.Summary:
+		return !slices.Contains(d.Labels, "quantile")
 	}
-	return 0
+	return false
 }
 
 // lookUp returns the spelling of a sample that is not where it was, which may

@@ -103,7 +103,7 @@ func TestDescriptionsAndStarts(t *testing.T) {
 	counter := &metric.Desc{Name: "c_sum", Family: "c", Type: metric.Summary, Help: "Hälp.", Unit: "seconds"}
 	at := func(start int64) *metric.Collection {
 		return &metric.Collection{Source: src, Samples: []metric.Sample{
-			{Desc: counter, Ext: &metric.Ext{Start: start}}, {Desc: gauge, Values: []string{"x"}}}}
+			{Desc: counter, Start: start}, {Desc: gauge, Values: []string{"x"}}}}
 	}
 	log := &memoryLog{}
 	e := newEncoder(log, 256<<20, nil)

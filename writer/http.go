@@ -33,7 +33,7 @@ type client struct {
 
 // newClient checks what can be checked without a file or the network: a
 // certificate that is missing now may be there in a minute.
-func newClient(c Receiver, p protocol, version string) (*client, error) {
+func newClient(c Receiver, version string) (*client, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil {
 		return nil, errors.New("the url is not valid") // the cause would quote it, with its password
@@ -50,8 +50,6 @@ func newClient(c Receiver, p protocol, version string) (*client, error) {
 		header.Set(name, value)
 	}
 	header.Set("Content-Encoding", "snappy")
-	header.Set("Content-Type", p.contentType)
-	header.Set("X-Prometheus-Remote-Write-Version", p.version)
 	header.Set("User-Agent", "nodepush/"+version)
 	return &client{
 		url: c.URL, header: header, options: options, timeout: c.Timeout, secrets: newSecrets(c, u),
@@ -71,13 +69,13 @@ func shown(u *url.URL) string {
 	return s
 }
 
-// post sends a body and returns how that ended, within the timeout. attempt
-// is how often this request was sent before.
-func (c *client) post(ctx context.Context, body []byte, attempt int) answer {
+// post sends a body of protocol p and returns how that ended, within the
+// timeout. attempt is how often this request was sent before.
+func (c *client) post(ctx context.Context, p *protocol, body []byte, attempt int) answer {
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	a, err := c.roundTrip(ctx, body, attempt)
+	a, err := c.roundTrip(ctx, p, body, attempt)
 	if err != nil {
 		a.verdict = tryAgain
 	}

@@ -24,11 +24,12 @@ var errHanging = errors.New("an earlier request still waits for its credentials,
 // call is a request under way in a goroutine of its own, so that nothing can
 // hold the sender. Unless it is abandoned it is over when roundTrip returns.
 type call struct {
-	http    *http.Client // nil: to be made
-	body    *payload
-	attempt int
-	sent    sent
-	done    chan outcome // holds one, so that nobody needs to wait for it
+	http     *http.Client // nil: to be made
+	protocol *protocol
+	body     *payload
+	attempt  int
+	sent     sent
+	done     chan outcome // holds one, so that nobody needs to wait for it
 }
 
 // outcome is what a call came to.
@@ -41,11 +42,11 @@ type outcome struct {
 // roundTrip sends one request and returns until ctx ends, or soon after. Its
 // answer says even with an error whether the receiver may have taken the
 // request. It has the memory of body to itself until it returns.
-func (c *client) roundTrip(ctx context.Context, body []byte, attempt int) (answer, error) {
+func (c *client) roundTrip(ctx context.Context, p *protocol, body []byte, attempt int) (answer, error) {
 	if !c.collect() {
 		return answer{err: errHanging}, errHanging
 	}
-	l := &call{http: c.http, body: &payload{bytes: body}, attempt: attempt, done: make(chan outcome, 1)}
+	l := &call{http: c.http, protocol: p, body: &payload{bytes: body}, attempt: attempt, done: make(chan outcome, 1)}
 	defer l.body.cut()
 	go func() { l.done <- c.do(ctx, l) }()
 	o, ok := l.wait(ctx)
@@ -137,6 +138,8 @@ func (c *client) request(ctx context.Context, l *call) (*http.Request, error) {
 	req.ContentLength, req.GetBody = int64(len(l.body.bytes)), l.body.open
 	req.Body, _ = l.body.open()
 	req.Header = c.header.Clone()
+	req.Header.Set("Content-Type", l.protocol.contentType)
+	req.Header.Set("X-Prometheus-Remote-Write-Version", l.protocol.version)
 	if l.attempt > 0 {
 		req.Header.Set("Retry-Attempt", strconv.Itoa(l.attempt))
 	}

@@ -86,7 +86,7 @@ func TestHTTPHangingCredentials(t *testing.T) {
 			c := testClient(t, Receiver{URL: s.URL, Timeout: 100 * time.Millisecond, HTTP: tt.c})
 			body := []byte("body")
 			post := func(ctx context.Context) (a answer) {
-				within(t, "post", func() { a = c.post(ctx, body, 0) })
+				within(t, "post", func() { a = c.post(ctx, protocol1, body, 0) })
 				body[0]++ // the sender uses the memory again
 				return a
 			}
@@ -123,7 +123,7 @@ func TestHTTPHangingCertificate(t *testing.T) {
 	c := testClient(t, Receiver{URL: "https://127.0.0.1:1/", Timeout: 50 * time.Millisecond, HTTP: config.HTTPClientConfig{TLSConfig: config.TLSConfig{CAFile: file}}})
 	for range 2 * reconnectAfter {
 		within(t, "post", func() {
-			if a := c.post(t.Context(), nil, 0); a.verdict != tryAgain || a.unknown {
+			if a := c.post(t.Context(), protocol1, nil, 0); a.verdict != tryAgain || a.unknown {
 				t.Errorf("post = %+v, want to try again", a)
 			}
 		})
@@ -152,7 +152,7 @@ func TestHTTPBodyIsReturned(t *testing.T) {
 	body := make([]byte, 32<<20)
 	c := testClient(t, Receiver{URL: s.URL, Timeout: 30 * time.Millisecond})
 	for range 5 {
-		if a := c.post(t.Context(), body, 0); a.verdict != tryAgain || !a.unknown {
+		if a := c.post(t.Context(), protocol1, body, 0); a.verdict != tryAgain || !a.unknown {
 			t.Errorf("post = %+v, want to try again, and not to know", a)
 		}
 		clear(body)
@@ -165,7 +165,7 @@ func BenchmarkPost(b *testing.B) {
 	c := testClient(b, Receiver{URL: s.URL})
 	body := bytes.Repeat([]byte("x"), 50<<10)
 	for b.Loop() {
-		if a := c.post(b.Context(), body, 0); a.verdict != accepted {
+		if a := c.post(b.Context(), protocol1, body, 0); a.verdict != accepted {
 			b.Fatal(a)
 		}
 	}

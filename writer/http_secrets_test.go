@@ -110,7 +110,7 @@ func TestHTTPSecretsAreNeverShown(t *testing.T) {
 				to = s.URL
 			}
 			c := testClient(t, Receiver{URL: to, HTTP: tt.c})
-			a := c.post(t.Context(), []byte("data"), 0)
+			a := c.post(t.Context(), protocol1, []byte("data"), 0)
 			if found := leaks(a.text + a.String()); len(found) > 0 {
 				t.Errorf("the log would show %q:\n%s\n%s", found, a.String(), a.text)
 			}
@@ -146,7 +146,7 @@ func TestTokenError(t *testing.T) {
 			fmt.Fprintf(w, `{"error":%q,"error_description":"secret"}`, code)
 		})
 		c := testClient(t, Receiver{URL: s.URL, HTTP: config.HTTPClientConfig{OAuth2: &config.OAuth2{ClientID: "id", ClientSecret: "x", TokenURL: s.URL}}})
-		if a := c.post(t.Context(), nil, 0); a.verdict != tryAgain || a.String() != want {
+		if a := c.post(t.Context(), protocol1, nil, 0); a.verdict != tryAgain || a.String() != want {
 			t.Errorf("error %q: %v, want %q", code, a, want)
 		}
 	}
@@ -166,7 +166,7 @@ func TestHTTPSecretsOverHTTP2(t *testing.T) {
 	t.Cleanup(s.Close)
 	c := testClient(t, Receiver{URL: s.URL, HTTP: config.HTTPClientConfig{EnableHTTP2: true, TLSConfig: config.TLSConfig{InsecureSkipVerify: true},
 		BasicAuth: &config.BasicAuth{Username: "user", PasswordFile: file}}})
-	a := c.post(t.Context(), []byte("data"), 0)
+	a := c.post(t.Context(), protocol1, []byte("data"), 0)
 	if found := leaks(a.text + a.String()); a.code != 400 || major != 2 || len(found) > 0 {
 		t.Errorf("post over HTTP/%d = %v; the log would show %q", major, a, found)
 	}

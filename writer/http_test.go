@@ -20,7 +20,7 @@ import (
 // testClient returns a client with the defaults of a configuration.
 func testClient(t testing.TB, r Receiver) *client {
 	t.Helper()
-	c, err := newClient(r.withDefaults(), protocol1, "1.2.3")
+	c, err := newClient(r.withDefaults(), "1.2.3")
 	if err != nil {
 		t.Fatalf("newClient: %v", err)
 	}
@@ -50,7 +50,7 @@ func TestPostHeaders(t *testing.T) {
 	})
 	c := testClient(t, Receiver{URL: s.URL + "/push?a=b", Headers: map[string]string{"X-Scope-OrgID": "edge"},
 		HTTP: config.HTTPClientConfig{BasicAuth: &config.BasicAuth{Username: "u", Password: "p"}}})
-	if a := c.post(t.Context(), []byte("body"), 0); a.verdict != accepted || a.code != 204 {
+	if a := c.post(t.Context(), protocol1, []byte("body"), 0); a.verdict != accepted || a.code != 204 {
 		t.Fatalf("post = %+v, want accepted with 204", a)
 	}
 	for name, want := range map[string]string{
@@ -64,7 +64,7 @@ func TestPostHeaders(t *testing.T) {
 	if got.Method != "POST" || got.URL.String() != "/push?a=b" || string(sent) != "body" || got.ProtoMajor != 1 {
 		t.Errorf("request = %s %s %q", got.Method, got.URL, sent)
 	}
-	c.post(t.Context(), []byte("body"), 3)
+	c.post(t.Context(), protocol1, []byte("body"), 3)
 	if v := got.Header.Get("Retry-Attempt"); v != "3" {
 		t.Errorf("Retry-Attempt of the third repetition = %q, want 3", v)
 	}
@@ -112,7 +112,7 @@ func TestPostRedirects(t *testing.T) {
 			})
 			c := testClient(t, Receiver{URL: s.URL + "/", HTTP: config.HTTPClientConfig{FollowRedirects: tt.follow,
 				Authorization: &config.Authorization{Type: "Bearer", Credentials: "secret"}}})
-			if a := c.post(t.Context(), []byte("data"), 0); a.verdict != tt.want {
+			if a := c.post(t.Context(), protocol1, []byte("data"), 0); a.verdict != tt.want {
 				t.Errorf("post = %v (verdict %v), want verdict %v", a, a.verdict, tt.want)
 			}
 			if tt.want == accepted && (method != "POST" || body != "data") {
@@ -184,7 +184,7 @@ func TestPostIsBoundedByTheTimeout(t *testing.T) {
 			})
 			c := testClient(t, Receiver{URL: s.URL, Timeout: 100 * time.Millisecond})
 			begin := time.Now()
-			a := c.post(t.Context(), []byte("data"), 0)
+			a := c.post(t.Context(), protocol1, []byte("data"), 0)
 			if a.verdict != tt.want || a.unknown != tt.unknown {
 				t.Errorf("post = %+v, want verdict %v, unknown %v", a, tt.want, tt.unknown)
 			}
@@ -202,7 +202,7 @@ func TestPostKnowsWhatNeverArrived(t *testing.T) {
 	}
 	l.Close()
 	c := testClient(t, Receiver{URL: "http://" + l.Addr().String()})
-	if a := c.post(t.Context(), []byte("data"), 0); a.verdict != tryAgain || a.unknown || a.code != 0 {
+	if a := c.post(t.Context(), protocol1, []byte("data"), 0); a.verdict != tryAgain || a.unknown || a.code != 0 {
 		t.Errorf("post to a closed port = %+v, want to try again, and that nothing arrived", a)
 	}
 }
@@ -226,7 +226,7 @@ func TestPostReconnects(t *testing.T) {
 		dials.Add(1)
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}
-	post := func() answer { return c.post(t.Context(), []byte("x"), 0) }
+	post := func() answer { return c.post(t.Context(), protocol1, []byte("x"), 0) }
 	if a := post(); a.verdict != accepted {
 		t.Fatalf("post before = %+v", a)
 	}
@@ -270,14 +270,14 @@ func TestPostHidesSecrets(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := testClient(t, tt.r)
-			if a := c.post(t.Context(), nil, 0); a.code != 400 || strings.Contains(a.text, secret) {
+			if a := c.post(t.Context(), protocol1, nil, 0); a.code != 400 || strings.Contains(a.text, secret) {
 				t.Errorf("answer text = %q, must not hold the secret", a.text)
 			}
 			c.dial = func(context.Context, string, string) (net.Conn, error) {
 				return nil, errors.New("no route for " + secret)
 			}
 			c.close()
-			a := c.post(t.Context(), nil, 0)
+			a := c.post(t.Context(), protocol1, nil, 0)
 			if text := a.String(); a.err == nil || strings.Contains(text, secret) || strings.Contains(text, "push") {
 				t.Errorf("error = %q, must not hold the secret or the url", text)
 			}
@@ -287,13 +287,13 @@ func TestPostHidesSecrets(t *testing.T) {
 
 func TestNewClientRefusesBadConfigurations(t *testing.T) {
 	for _, bad := range []string{"", "receiver", "ftp://a/b", "http://", "http://u:hunter2@[::1", "http:/x", "/path"} {
-		_, err := newClient(Receiver{URL: bad}, protocol1, "1")
+		_, err := newClient(Receiver{URL: bad}, "1")
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("newClient(%q) = %v, want an error without the password", bad, err)
 		}
 	}
 	both := config.HTTPClientConfig{BearerToken: "a", BearerTokenFile: "b"}
-	if _, err := newClient(Receiver{URL: "http://a/", HTTP: both}, protocol1, "1"); err == nil {
+	if _, err := newClient(Receiver{URL: "http://a/", HTTP: both}, "1"); err == nil {
 		t.Error("newClient accepts two bearer tokens")
 	}
 }
@@ -301,7 +301,7 @@ func TestNewClientRefusesBadConfigurations(t *testing.T) {
 // A certificate that is not there yet is the network's kind of failure.
 func TestPostWithoutCertificate(t *testing.T) {
 	c := testClient(t, Receiver{URL: "https://127.0.0.1:1/", HTTP: config.HTTPClientConfig{TLSConfig: config.TLSConfig{CAFile: t.TempDir() + "/none"}}})
-	if a := c.post(t.Context(), nil, 0); a.verdict != tryAgain || a.unknown {
+	if a := c.post(t.Context(), protocol1, nil, 0); a.verdict != tryAgain || a.unknown {
 		t.Errorf("post = %+v, want to try again", a)
 	}
 }
@@ -320,7 +320,7 @@ func TestPostReadsLittleOfALongBody(t *testing.T) {
 		written <- n
 	})
 	c := testClient(t, Receiver{URL: s.URL})
-	if a := c.post(t.Context(), nil, 0); a.verdict != rejected || len(a.text) != keptBody {
+	if a := c.post(t.Context(), protocol1, nil, 0); a.verdict != rejected || len(a.text) != keptBody {
 		t.Errorf("post = verdict %v with %d bytes of text", a.verdict, len(a.text))
 	}
 	if n := <-written; n == 1<<30 {

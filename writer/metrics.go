@@ -50,6 +50,7 @@ func (w *Writer) Descs() []*metric.Desc {
 // Collect adds the writer's own samples to dst. It may be called at any time
 // and allocates nothing once dst has grown.
 func (w *Writer) Collect(now time.Time, dst *metric.Buffer) {
+	dst.Start = w.opened.UnixMilli()
 	end := w.log.End()
 	for _, s := range w.senders {
 		s.stats.collect(now, end, dst)

@@ -82,22 +82,6 @@ func TestPositionKeepsRanges(t *testing.T) {
 	}
 }
 
-// A protocol that another version negotiated is not this one's to forget.
-func TestProtocolStays(t *testing.T) {
-	const other = "io.prometheus.write.v2.Request"
-	dir, s := t.TempDir(), newSink(t, nil)
-	setCursor(t, dir, "r", func(s *wal.State) { s.Protocol = other })
-	p := openPipe(t, dir, testClock(), testReceiver("r", s.URL)).start()
-	p.collect(5)
-	eventually(t, "it arrives", func() bool { return s.samples() == 5 })
-	p.stop()
-	setCursor(t, dir, "r", func(s *wal.State) {
-		if s.Protocol != other {
-			t.Errorf("protocol = %q, want %q", s.Protocol, other)
-		}
-	})
-}
-
 // When the directory cannot be used at the start and is back later, its old
 // backlog is delivered as well.
 func TestDirectoryFoundLate(t *testing.T) {

@@ -76,7 +76,7 @@ func TestRequestBytesAreThoseOfPrompb(t *testing.T) {
 	example, _ := exemplar.Marshal()
 	c.ext = map[int]*metric.Ext{5: {Histogram: payload, Exemplars: [][]byte{example}}, 6: {Exemplars: [][]byte{example, example}}}
 
-	r := newRequest(nil)
+	r := newRequest(nil, new(message1))
 	tally := r.encode([]item{d, a, b, c}, whole, 0)
 	raw, w := body(t, r)
 	want, err := w.Marshal()
@@ -130,7 +130,7 @@ func TestRequestLeavesOutDamagedPayloads(t *testing.T) {
 	for _, bad := range []string{"\x0a\x05ab", "\x08", "\x00\x01", "\x09abc", "\x0b\x0c", "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
 		c := testItem(testDict(2), 1, 1000, always(1))
 		c.ext = map[int]*metric.Ext{0: {Histogram: []byte(bad)}, 1: {Exemplars: [][]byte{[]byte(bad)}}}
-		r := newRequest(nil)
+		r := newRequest(nil, new(message1))
 		if got := r.encode([]item{c}, whole, 0); got.samples != 1 || got.damaged != 1 {
 			t.Errorf("payload %q: encode = %+v, want one sample and one damaged", bad, got)
 		}
@@ -146,7 +146,7 @@ func TestRequestRelabels(t *testing.T) {
 		{Regex: relabel.MustNewRegexp("instance"), Action: relabel.LabelDrop, NameValidationScheme: model.UTF8Validation},
 	}
 	dict := testDict(4)
-	r := newRequest(rules)
+	r := newRequest(rules, new(message1))
 	c := testItem(dict, 1, 1000, func(id int) (float64, bool) { return 1, id != 2 })
 	c.gone = []int{2}
 	tally := r.encode([]item{c}, whole, 0)
@@ -166,7 +166,7 @@ func TestRequestRelabels(t *testing.T) {
 func TestRequestPartsCoverACollection(t *testing.T) {
 	c := testItem(testDict(100), 1, 1000, func(id int) (float64, bool) { return 1, id%3 == 0 })
 	c.gone = []int{1, 50, 98}
-	r := newRequest(nil)
+	r := newRequest(nil, new(message1))
 	for _, size := range []int{1, 2, 5, 36, 37, 38} {
 		samples, markers := 0, 0
 		for _, p := range r.split(c.decoded, whole, size) {
@@ -184,7 +184,7 @@ func TestRequestPartsCoverACollection(t *testing.T) {
 
 func TestRequestLeavesOutForAWhile(t *testing.T) {
 	c := testItem(testDict(10), 1, 1000, always(1))
-	r := newRequest(nil)
+	r := newRequest(nil, new(message1))
 	names := r.leaveOut(c.decoded, part{3, 4}, 5000)
 	if want := `m{id="3", instance="host-1.example", job="node"}`; len(names) != 1 || names[0] != want {
 		t.Errorf("leaveOut = %q, want %q", names, want)
@@ -200,7 +200,7 @@ func TestRequestLeavesOutForAWhile(t *testing.T) {
 func TestRequestAllocatesNothing(t *testing.T) {
 	dict := testDict(500)
 	items := []item{testItem(dict, 1, 1000, always(1)), testItem(dict, 2, 2000, always(2))}
-	r := newRequest(nil)
+	r := newRequest(nil, new(message1))
 	r.encode(items, whole, 0)
 	if n := testing.AllocsPerRun(20, func() { r.encode(items, whole, 0) }); n > 0 {
 		t.Errorf("encode allocates %v times, want 0", n)
@@ -210,9 +210,9 @@ func TestRequestAllocatesNothing(t *testing.T) {
 func FuzzFieldAfter(f *testing.F) {
 	h := prompb.Histogram{Count: &prompb.Histogram_CountInt{CountInt: 1}, CustomValues: []float64{1}}
 	payload, _ := h.Marshal()
-	f.Add(payload, 15)
-	f.Add([]byte("\x78\x01\x0a\xff"), 1)
-	f.Fuzz(func(t *testing.T, msg []byte, number int) {
+	f.Add(payload, uint64(15))
+	f.Add([]byte("\x78\x01\x0a\xff"), uint64(1))
+	f.Fuzz(func(t *testing.T, msg []byte, number uint64) {
 		if at, ok := fieldAfter(msg, number); ok && (at < 0 || at > len(msg)) {
 			t.Errorf("fieldAfter(%x, %d) = %d, want an offset in the message", msg, number, at)
 		}
@@ -225,7 +225,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add(uint16(200), int64(-1), uint64(staleNaN), []byte{})
 	f.Fuzz(func(t *testing.T, n uint16, time int64, bits uint64, ext []byte) {
 		c := testItem(testDict(int(n)%300+1), 1, time, always(math.Float64frombits(bits)))
-		r := newRequest(nil)
+		r := newRequest(nil, new(message1))
 		r.encode([]item{c}, whole, 0)
 		raw, w := body(t, r)
 		if want, _ := w.Marshal(); !bytes.Equal(raw, want) {
@@ -244,7 +244,7 @@ func BenchmarkRequest(b *testing.B) {
 			for i := range n {
 				items = append(items, testItem(dict, uint64(i), 1_700_000_000_000+int64(i)*15_000, func(id int) (float64, bool) { return float64(id*i) * 1.1, true }))
 			}
-			r := newRequest(nil)
+			r := newRequest(nil, new(message1))
 			r.encode(items, whole, 0)
 			for b.Loop() {
 				r.encode(items, whole, 0)

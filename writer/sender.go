@@ -14,14 +14,16 @@ import (
 // Everything here is one goroutine's, the one in run.
 //
 //	feed ─▶ await: a batch is due ─▶ deliver ─▶ post ─▶ answer ─┬─ accepted ──▶ acknowledge
-//	                                    ▲                       ├─ rejected ──▶ single collections, search, count
-//	                                    └── wait, try again ◀───┼─ too large ─▶ halves
-//	                                                            └─ anything else
+//	                                    ▲                       ├─ rejected ──▶ 2.0: count; 1.0: single collections, search, count
+//	                                    │                       ├─ too large ─▶ halves
+//	                                    ├── as 1.0 ◀────────────┼─ unsupported
+//	                                    └── wait, try again ◀───┴─ anything else
 type sender struct {
 	Receiver
 	log      *wal.Log
 	cursor   *wal.Cursor
 	feed     *feed
+	protocol *negotiation
 	request  *request
 	client   *client
 	backoff  *backoff
@@ -39,6 +41,7 @@ type sender struct {
 	searched  time.Time     // when the last search for rejected series began
 	rest      time.Duration // before the next batch: the first success after a long outage does not start a race
 	tally     tally         // of the request's body
+	described time.Time     // when metadata was last sent
 }
 
 // errStopped ends run: there is nothing left that may be sent.
@@ -61,6 +64,7 @@ func (s *sender) run(ctx context.Context) error {
 		if err := s.deliver(ctx, n); err != nil {
 			return nil // errStopped or the end of ctx
 		}
+		s.describe(ctx)
 		if s.rest > 0 && !s.sleep(ctx, s.rest, nil) {
 			return nil
 		}
@@ -166,6 +170,7 @@ func (s *sender) present(n int) (int, time.Duration) {
 // acknowledges them. An error means that ctx ended or that there is no time
 // left to try again; what was not acknowledged is sent again after a restart.
 func (s *sender) deliver(ctx context.Context, n int) error {
+	s.probe()
 	s.announce(n)
 	return s.resolve(ctx, n)
 }
@@ -182,7 +187,7 @@ func (s *sender) resolve(ctx context.Context, n int) error {
 		return err
 	case b.n == 1:
 		return s.acknowledged(1, s.settle(ctx, whole, a))
-	case a.verdict == rejected:
+	case a.verdict == rejected && s.protocol.current == protocol1:
 		return s.oneByOne(ctx, b.n)
 	case a.verdict == tooLarge:
 		return s.halves(ctx, b.n)
@@ -247,18 +252,39 @@ func (s *sender) count(a answer) {
 	s.stats.drop(dropRelabel, t.relabel)
 	s.stats.drop(dropRejected, t.leftOut)
 	s.stats.drop(dropDamaged, t.damaged)
-	switch {
-	case a.verdict == accepted:
-		s.stats.accept(t)
-	case a.verdict == tooLarge:
-		s.stats.drop(dropTooLarge, t.samples)
-	case a.verdict == noReceiver:
-		s.stats.drop(dropEndpoint, t.samples)
-	case s.uncertain():
-		s.stats.duplicate(t.samples)
-	default:
-		s.stats.drop(dropRejected, t.samples)
+	lost := s.lost(a)
+	if a.verdict == accepted || a.verdict == rejected {
+		s.stats.accept(t, t.samples-lost)
+		s.report.refused(a, lost)
 	}
+	switch {
+	case a.verdict == tooLarge:
+		s.stats.drop(dropTooLarge, lost)
+	case a.verdict == noReceiver:
+		s.stats.drop(dropEndpoint, lost)
+	case s.uncertain():
+		s.stats.duplicate(lost)
+	case a.verdict == rejected:
+		s.stats.drop(dropRejected, lost)
+	default:
+		s.stats.drop(dropNotWritten, lost)
+	}
+}
+
+// lost returns how many samples of the request the receiver does not have. In
+// 2.0 it says itself how many it wrote, markers among them; what it does not
+// state with a refusal is 0 (specification 2.0, "Required Written Response
+// Headers").
+func (s *sender) lost(a answer) int {
+	t := s.tally
+	switch {
+	case s.protocol.current == protocol2 && (a.verdict == accepted || a.verdict == rejected) && !t.empty():
+		all := uint64(t.samples + t.markers)
+		return min(int(all-min(all, a.counts.written)), t.samples)
+	case a.verdict == accepted:
+		return 0
+	}
+	return t.samples
 }
 
 // uncertain reports whether the first pending collection may have been

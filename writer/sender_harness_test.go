@@ -9,13 +9,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/golang/snappy"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/prompb"
+	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 
 	"nodepush/metric"
 )
@@ -33,6 +36,9 @@ type sink struct {
 	judge    func(n int, w *prompb.WriteRequest) int
 
 	retryAfter string // header of the answers
+	knows2     bool   // takes messages of 2.0 and counts; otherwise they are empty messages of 1.0
+	refuse2    int    // status for messages of 2.0; 0: as the judge says
+	written    int    // what is counted less than was sent
 }
 
 // newSink returns a sink whose judge gives the status for the n-th request,
@@ -51,7 +57,13 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var req prompb.WriteRequest
 	raw, err := snappy.Decode(nil, block)
-	if err == nil {
+	v2 := r.Header.Get("Content-Type") == protocol2.contentType
+	if err == nil && v2 && s.knows2 {
+		var m writev2.Request
+		if err = m.Unmarshal(raw); err == nil {
+			req = asVersion1(&m)
+		}
+	} else if err == nil {
 		err = req.Unmarshal(raw)
 	}
 	if err != nil {
@@ -65,8 +77,18 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if judge != nil {
 		status = judge(n, &req)
 	}
+	if v2 && s.refuse2 != 0 {
+		status = s.refuse2
+	}
 	if status/100 == 2 {
 		s.store(&req)
+	}
+	if v2 && s.knows2 && s.refuse2 == 0 {
+		n := 0
+		for _, ts := range req.Timeseries {
+			n += len(ts.Samples) + len(ts.Histograms)
+		}
+		w.Header().Set("X-Prometheus-Remote-Write-Samples-Written", strconv.Itoa(max(0, n-s.written)))
 	}
 	if status == 0 {
 		panic(http.ErrAbortHandler) // breaks the connection
@@ -76,6 +98,34 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(status)
 	fmt.Fprintf(w, "answer number %d", n)
+}
+
+// asVersion1 returns a message with its symbols resolved.
+func asVersion1(m *writev2.Request) (w prompb.WriteRequest) {
+	var b labels.ScratchBuilder
+	for i := range m.Timeseries {
+		in := &m.Timeseries[i]
+		ls, err := in.ToLabels(&b, m.Symbols)
+		if err != nil {
+			panic(err)
+		}
+		out := prompb.TimeSeries{Labels: prompb.FromLabels(ls, nil)}
+		for _, v := range in.Samples {
+			out.Samples = append(out.Samples, prompb.Sample{Value: v.Value, Timestamp: v.Timestamp})
+		}
+		w.Timeseries = append(w.Timeseries, out)
+	}
+	return w
+}
+
+// versions returns the versions of the requests, in their order.
+func (s *sink) versions() (list []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.headers {
+		list = append(list, h.Get("X-Prometheus-Remote-Write-Version"))
+	}
+	return list
 }
 
 func (s *sink) store(w *prompb.WriteRequest) {
@@ -190,10 +240,10 @@ func testClock() clock {
 	return clock{now: time.Now, mono: func() int64 { return time.Now().UnixMilli() - 1000 }, boot: testBoot}
 }
 
-// testReceiver returns a receiver that is retried quickly.
+// testReceiver returns a receiver of 1.0 that is retried quickly.
 func testReceiver(name, url string) Receiver {
 	return Receiver{Name: name, URL: url, Timeout: 5 * time.Second, MinBackoff: time.Millisecond, MaxBackoff: 5 * time.Millisecond,
-		BatchSendDeadline: 20 * time.Millisecond}
+		BatchSendDeadline: 20 * time.Millisecond, Message: Message1}
 }
 
 func openPipe(t testing.TB, dir string, clock clock, receivers ...Receiver) *pipe {

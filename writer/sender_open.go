@@ -11,14 +11,13 @@ import (
 // newSender checks a receiver's configuration and makes its sender, which
 // then needs to be attached to a log.
 func newSender(r Receiver, version string, log *slog.Logger, clock clock) (*sender, error) {
-	client, err := newClient(r, protocol1, version)
+	client, err := newClient(r, version)
 	if err != nil {
 		return nil, err
 	}
 	return &sender{
 		Receiver: r,
 		client:   client,
-		request:  newRequest(r.WriteRelabel),
 		backoff:  newBackoff(r.MinBackoff, r.MaxBackoff),
 		clock:    clock,
 		stats:    &stats{receiver: r.Name, started: clock.now()},
@@ -33,7 +32,10 @@ func (s *sender) attach(log *wal.Log) error {
 		return fmt.Errorf("receiver %s: %w", s.Name, err)
 	}
 	s.log, s.cursor = log, cursor
-	s.begin(cursor.State())
+	state := cursor.State()
+	s.protocol = newNegotiation(s.Message, s.URL, state.Protocol)
+	s.request = newRequest(s.WriteRelabel, s.protocol.current.message(s.Metadata.Send))
+	s.begin(state)
 	return nil
 }
 
@@ -41,8 +43,7 @@ func (s *sender) attach(log *wal.Log) error {
 // range whose answer was never seen is sent again with the same cut; after a
 // boot that followed no clean stop the position itself may be some seconds
 // old, so that everything after it is uncertain until the receiver accepts
-// something. The protocol of the state is for whoever negotiates one; this
-// sender has only one and leaves it as it is.
+// something.
 func (s *sender) begin(state wal.State) {
 	if s.feed != nil {
 		s.feed.reader.Close()

@@ -2,6 +2,7 @@ package writer
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"nodepush/writer/wal"
@@ -16,7 +17,8 @@ type batch struct {
 
 // post sends a batch until there is an answer that waiting does not change,
 // and returns it with the tally of the request in s.tally. What gets too old
-// meanwhile leaves the batch, at its front, so that b.n may shrink.
+// meanwhile leaves the batch, at its front, so that b.n may shrink. If the
+// receiver does not understand the protocol, the same goes in the older one.
 //
 // An error means that ctx ended or that a drain left no time to wait.
 func (s *sender) post(ctx context.Context, b *batch) (answer, error) {
@@ -36,7 +38,8 @@ func (s *sender) post(ctx context.Context, b *batch) (answer, error) {
 		if len(s.request.body) > bodyLimit && b.n > 1 {
 			return answer{verdict: tooLarge}, nil
 		}
-		a := s.client.post(ctx, s.request.body, attempt)
+		a := s.client.post(ctx, s.protocol.current, s.request.body, attempt)
+		a.verdict = s.protocol.judge(a)
 		if a.verdict == tooLarge && s.tally.samples+s.tally.markers == 1 && len(s.request.body) < smallBody {
 			a.verdict = noReceiver // a limit that refuses this refuses everything
 		}
@@ -44,6 +47,13 @@ func (s *sender) post(ctx context.Context, b *batch) (answer, error) {
 			return a, ctx.Err()
 		}
 		s.stats.request(a, len(s.request.body), attempt)
+		if a.verdict == unsupported {
+			if s.fallBack(a, b.n) {
+				encoded, attempt = false, -1
+				continue
+			}
+			a = notUnderstood(a)
+		}
 		if s.final(a) {
 			s.answered(a)
 			return a, nil
@@ -53,6 +63,41 @@ func (s *sender) post(ctx context.Context, b *batch) (answer, error) {
 		}
 	}
 }
+
+// probe tries 2.0 again when that is due. It does not happen within a batch:
+// what an answer means depends on the protocol.
+func (s *sender) probe() {
+	if s.protocol.probe(s.clock.now()) {
+		s.speak()
+	}
+}
+
+// fallBack changes to 1.0 because of an answer to the first n pending
+// collections and reports whether that is allowed. A success that says nothing
+// of what was written may still have been one.
+func (s *sender) fallBack(a answer, n int) bool {
+	if !s.protocol.fallBack(s.clock.now()) {
+		return false
+	}
+	if a.code < 300 {
+		s.unknownTo = max(s.unknownTo, s.feed.pending[n-1].seq+1)
+	}
+	s.report.fellBack(a)
+	s.speak()
+	s.save()
+	return true
+}
+
+// notUnderstood is the answer of a receiver that must understand 2.0 and does
+// not: the wrong receiver.
+func notUnderstood(a answer) answer {
+	a.err = fmt.Errorf("%s: it does not understand io.prometheus.write.v2.Request, which protobuf_message demands", a)
+	a.verdict = noReceiver
+	return a
+}
+
+// speak makes requests what the protocol wants them to be.
+func (s *sender) speak() { s.request.speak(s.protocol.current.message(s.Metadata.Send)) }
 
 // smallBody is a body that no receiver can mean by a 413.
 const smallBody = 4 << 10
@@ -70,7 +115,7 @@ func (s *sender) answered(a answer) {
 		return
 	case accepted:
 		s.careful = false
-		s.report.accepted()
+		s.report.accepted(s.protocol.current)
 		s.fit(s.tally.samples + s.tally.markers)
 	case tooLarge:
 		s.report.smaller(s.tally.samples+s.tally.markers, len(s.request.body))
@@ -170,6 +215,7 @@ func (s *sender) acknowledged(n int, err error) error {
 // save writes the cursor. A cursor that cannot be written costs a repetition
 // after a restart, no data, so that sending goes on.
 func (s *sender) save() {
+	s.state.Protocol = s.protocol.found()
 	if err := s.cursor.Save(s.state); err != nil {
 		s.report.cursor(err)
 	}

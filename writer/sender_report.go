@@ -19,11 +19,12 @@ type reporter struct {
 	failures int       // since the last line
 	nextLine time.Time // of the outage
 
-	refused     int       // samples since the last line
+	lost        int       // samples that answered requests did not bring, since the last line
 	refusal     answer    // of the last of them
 	nextRefused time.Time // line
 	nextSmaller time.Time // line
 	nextCursor  time.Time // line
+	nextMeta    time.Time // line
 	delivered   bool      // something, since the start
 }
 
@@ -69,9 +70,12 @@ func (r *reporter) recovered(waiting uint64) time.Duration {
 	return outage
 }
 
-// rejected notes samples that the receiver refused.
-func (r *reporter) rejected(a answer, samples int) {
-	r.refused += samples
+// refused notes samples that the receiver answered for but does not have.
+func (r *reporter) refused(a answer, samples int) {
+	if samples == 0 {
+		return
+	}
+	r.lost += samples
 	r.refusal = a
 	if !r.now().Before(r.nextRefused) {
 		r.refusals()
@@ -80,22 +84,39 @@ func (r *reporter) rejected(a answer, samples int) {
 
 // refusals logs the samples that were refused since the last line about them.
 func (r *reporter) refusals() {
-	if r.refused == 0 {
+	if r.lost == 0 {
 		return
 	}
-	r.log.Warn("receiver rejected samples", "samples", r.refused, "err", r.refusal.String(), "answer", oneLine(r.refusal.text))
-	r.refused, r.nextRefused = 0, r.now().Add(summaryEvery)
+	what := "receiver rejected samples"
+	if r.refusal.verdict == accepted {
+		what = "receiver accepted samples but counts them as not written"
+	}
+	r.log.Warn(what, "samples", r.lost, "err", r.refusal.String(), "answer", oneLine(r.refusal.text))
+	r.lost, r.nextRefused = 0, r.now().Add(summaryEvery)
 }
 
 // accepted notes that the receiver took something: the first time is news for
 // whoever set this up, and what it refused before is due for a line.
-func (r *reporter) accepted() {
+func (r *reporter) accepted(p *protocol) {
 	if !r.delivered {
 		r.delivered = true
-		r.log.Info("delivering")
+		r.log.Info("delivering", "protocol", p.version)
 	}
 	if !r.now().Before(r.nextRefused) {
 		r.refusals()
+	}
+}
+
+// fellBack notes that the receiver does not understand 2.0.
+func (r *reporter) fellBack(a answer) {
+	r.log.Info("receiver does not understand remote write 2.0; the same samples go as 1.0", "reason", a.String(), "next_try", probeAfter)
+}
+
+// metadata notes that metadata could not be sent. It is sent again anyway.
+func (r *reporter) metadata(a answer) {
+	if now := r.now(); !now.Before(r.nextMeta) {
+		r.log.Warn("cannot send metadata", "err", a.String(), "answer", oneLine(a.text))
+		r.nextMeta = now.Add(10 * summaryEvery)
 	}
 }
 

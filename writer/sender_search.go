@@ -2,7 +2,7 @@ package writer
 
 import (
 	"context"
-	"encoding/binary"
+	"strconv"
 	"time"
 )
 
@@ -18,9 +18,13 @@ const (
 	namedCulprits = 5                // in one line of the log
 )
 
-// reject decides about a collection, or a part of it, that was refused.
+// reject decides about a collection, or a part of it, that was refused. In 2.0
+// the receiver has stored what it does not refuse.
 func (s *sender) reject(ctx context.Context, p part, a answer) error {
-	s.report.rejected(a, s.tally.samples)
+	if s.protocol.current == protocol2 {
+		s.count(a)
+		return nil
+	}
 	now := s.clock.now()
 	found := s.request.split(s.feed.pending[0].decoded, p, 1)
 	if len(found) < 2 || now.Sub(s.searched) < searchEvery && !s.searched.IsZero() {
@@ -28,12 +32,12 @@ func (s *sender) reject(ctx context.Context, p part, a answer) error {
 		return nil
 	}
 	s.searched = now
-	return s.search(ctx, p)
+	return s.search(ctx, p, a)
 }
 
-// search finds the series for which the part is refused. The halves that are
-// accepted are delivered with it.
-func (s *sender) search(ctx context.Context, p part) error {
+// search finds the series for which the part was refused with the answer. The
+// halves that are accepted are delivered with it.
+func (s *sender) search(ctx context.Context, p part, refusal answer) error {
 	var culprits []part
 	queue, requests, useful := []part{p}, 0, false
 	for len(queue) > 0 && requests < searchLimit && (useful || requests < searchSurvey) {
@@ -45,6 +49,9 @@ func (s *sender) search(ctx context.Context, p part) error {
 				return err
 			}
 			requests++
+			if a.verdict == rejected {
+				refusal = a
+			}
 			switch {
 			case a.verdict != rejected:
 				useful = useful || a.verdict == accepted
@@ -60,15 +67,15 @@ func (s *sender) search(ctx context.Context, p part) error {
 			}
 		}
 	}
-	return s.conclude(queue, culprits, useful)
+	return s.conclude(queue, culprits, useful, refusal)
 }
 
 // conclude counts what is left of a search and leaves out what it found.
-func (s *sender) conclude(rest, culprits []part, useful bool) error {
+func (s *sender) conclude(rest, culprits []part, useful bool, refusal answer) error {
 	c, now := s.feed.pending[0], s.clock.now()
 	for _, p := range rest {
 		s.tally = s.request.encode(s.feed.pending[:1], p, now.UnixMilli())
-		s.count(answer{verdict: rejected})
+		s.count(refusal)
 	}
 	if !useful {
 		return nil // nothing of it is wanted, so no series is to blame
@@ -128,38 +135,23 @@ func (r *request) leaveOut(c *decoded, p part, until int64) (names []string) {
 	for _, id := range r.onWire(c, p) {
 		text := texts.at(id)
 		r.names.leave(text, until)
-		names = append(names, showLabels(text))
+		names = append(names, showLabels(eachLabel1(text)))
 	}
 	return names
 }
 
-// showLabels writes encoded labels as in PromQL.
-func showLabels(text []byte) string {
+// showLabels writes labels as in PromQL.
+func showLabels(labels labelRange) string {
 	name, rest := "", []byte{}
-	for len(text) > 0 {
-		var key, value string
-		key, value, text = nextLabel(text)
-		if key == "__name__" {
+	labels(func(key, value string) {
+		if key == nameLabel {
 			name = value
-			continue
+			return
 		}
 		if len(rest) > 0 {
 			rest = append(rest, ", "...)
 		}
-		rest = append(append(rest, key...), `="`...)
-		rest = append(append(rest, value...), '"')
-	}
+		rest = strconv.AppendQuote(append(append(rest, key...), '='), value)
+	})
 	return name + "{" + string(rest) + "}"
-}
-
-// nextLabel takes the first label off a text that appendLabel wrote.
-func nextLabel(text []byte) (name, value string, rest []byte) {
-	field := func(b []byte) (content, rest []byte) {
-		n, k := binary.Uvarint(b[1:])
-		return b[1+k : 1+k+int(n)], b[1+k+int(n):]
-	}
-	label, rest := field(text)
-	n, label := field(label)
-	v, _ := field(label)
-	return string(n), string(v), rest
 }

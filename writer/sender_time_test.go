@@ -46,8 +46,14 @@ func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) 
 	}
 }
 
-// inBubble runs f with a pipe to one sink, all of it in a synctest bubble.
+// inBubble runs f with a pipe to one sink of 1.0, all of it in a synctest bubble.
 func inBubble(t *testing.T, dir string, r Receiver, judge func(n int, w *prompb.WriteRequest) int, f func(p *pipe, s *sink)) {
+	r.Message = Message1
+	inBubbleAs(t, dir, r, judge, f)
+}
+
+// inBubbleAs is inBubble with the receiver's own choice of the message.
+func inBubbleAs(t *testing.T, dir string, r Receiver, judge func(n int, w *prompb.WriteRequest) int, f func(p *pipe, s *sink)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{t: t, stored: make(map[string]map[int64]float64), judge: judge}
 		l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}

@@ -11,6 +11,7 @@ type dropReason uint8
 
 const (
 	dropRejected dropReason = iota
+	dropNotWritten
 	dropTooLarge
 	dropTooOld
 	dropFuture
@@ -25,7 +26,7 @@ const (
 
 // dropNames are the values of label reason.
 var dropNames = [dropReasons]string{
-	"rejected", "too_large", "too_old", "future", "endpoint", "relabel", "damaged", "wal_full", "max_age", "memory",
+	"rejected", "not_written", "too_large", "too_old", "future", "endpoint", "relabel", "damaged", "wal_full", "max_age", "memory",
 }
 
 // stats counts what happens at one receiver. Its methods are safe for
@@ -70,11 +71,13 @@ func (s *stats) duplicate(samples int) {
 }
 
 // accept counts the samples of a request that the receiver took.
-func (s *stats) accept(t tally) {
+func (s *stats) accept(t tally, samples int) {
 	s.mu.Lock()
-	s.sent += uint64(t.samples)
-	s.newest = max(s.newest, t.newest)
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	s.sent += uint64(samples)
+	if samples > 0 || t.samples == 0 {
+		s.newest = max(s.newest, t.newest)
+	}
 }
 
 // request counts an attempt. attempt is how often the request was sent before.

@@ -12,6 +12,7 @@
 package writer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,26 @@ type Receiver struct {
 	SampleAgeLimit      time.Duration // 0: none
 	WriteRelabel        []*relabel.Config
 	DropOnEndpointError bool // on_endpoint_error: drop
+	Message             Message
+	Metadata            Metadata
+}
+
+// Message is what a receiver is sent (protobuf_message).
+type Message uint8
+
+const (
+	MessageAuto Message = iota // io.prometheus.write.v2.Request, until the receiver shows that it does not know it
+	Message1                   // prometheus.WriteRequest, of remote write 1.0
+	Message2                   // io.prometheus.write.v2.Request, of remote write 2.0
+)
+
+// Metadata says whether and how help texts are sent (metadata_config). Remote
+// write 2.0 carries type and unit with every series, and with Send the help
+// too. In 1.0 all three are messages of their own.
+type Metadata struct {
+	Send       bool
+	Interval   time.Duration // send_interval of 1.0, 1m
+	MaxSamples int           // max_samples_per_send of 1.0: families in one request, 2000
 }
 
 // defaultMaxSize is the size of the log where none is given.
@@ -58,6 +79,8 @@ func (r Receiver) withDefaults() Receiver {
 	fill(&r.BatchSendDeadline, 5*time.Second)
 	fill(&r.MinBackoff, 500*time.Millisecond)
 	fill(&r.MaxBackoff, 30*time.Second)
+	fill(&r.Metadata.Interval, time.Minute)
+	r.Metadata.MaxSamples = cmp.Or(r.Metadata.MaxSamples, 2000)
 	return r
 }
 
@@ -86,6 +109,7 @@ type Writer struct {
 	encoder *encoder
 	senders []*sender
 	refused refusals
+	opened  time.Time
 
 	due      atomic.Pointer[time.Time] // when the next collection of any source is due
 	draining chan struct{}
@@ -103,7 +127,7 @@ func open(c Config, log *slog.Logger, clock clock) (*Writer, error) {
 	if c.MaxSize == 0 {
 		c.MaxSize = defaultMaxSize
 	}
-	w := &Writer{draining: make(chan struct{})}
+	w := &Writer{draining: make(chan struct{}), opened: clock.now()}
 	senders, err := newSenders(c, log, clock)
 	if err != nil {
 		return nil, err

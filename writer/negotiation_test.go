@@ -1,0 +1,298 @@
+package writer
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/prometheus/prompb"
+
+	"nodepush/writer/wal"
+)
+
+const (
+	v1 = "0.1.0"
+	v2 = "2.0.0"
+)
+
+func TestNegotiationJudges(t *testing.T) {
+	counted := counts{stated: true}
+	tests := []struct {
+		name      string
+		choice    Message
+		confirmed bool
+		code      int
+		counts    counts
+		want      verdict
+	}{
+		{"success with counts", MessageAuto, false, 204, counts{true, 5}, accepted},
+		{"success with counts of zero", MessageAuto, false, 202, counted, accepted},
+		{"success without counts", MessageAuto, false, 204, counts{}, unsupported},
+		{"success without counts, confirmed before", MessageAuto, true, 200, counts{}, unsupported},
+		{"415", MessageAuto, true, 415, counts{}, unsupported},
+		{"400 without counts", MessageAuto, false, 400, counts{}, unsupported},
+		{"400 without counts, confirmed before", MessageAuto, true, 400, counts{}, rejected},
+		{"400 with counts", MessageAuto, false, 400, counted, rejected},
+		{"409 without counts", MessageAuto, false, 409, counts{}, rejected},
+		{"500", MessageAuto, false, 500, counts{}, tryAgain},
+		{"429", MessageAuto, false, 429, counts{}, tryAgain},
+		{"404", MessageAuto, false, 404, counts{}, noReceiver},
+		{"1.0: success without counts", Message1, false, 204, counts{}, accepted},
+		{"1.0: success with counts of zero", Message1, false, 204, counted, accepted},
+		{"1.0: 400", Message1, false, 400, counts{}, rejected},
+		{"1.0: 415", Message1, false, 415, counts{}, noReceiver},
+		{"2.0: success without counts", Message2, false, 204, counts{}, unsupported},
+	}
+	for _, c := range tests {
+		t.Run(c.name, func(t *testing.T) {
+			n := newNegotiation(c.choice, "http://a/", "")
+			n.confirmed = c.confirmed
+			if got := n.judge(answer{verdict: judge(c.code), code: c.code, counts: c.counts}); got != c.want {
+				t.Errorf("judge = %d, want %d", got, c.want)
+			}
+			if want := c.confirmed || c.counts.stated && c.choice != Message1; n.confirmed != want {
+				t.Errorf("confirmed = %v, want %v", n.confirmed, want)
+			}
+		})
+	}
+}
+
+func TestNegotiationRemembers(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	const url = "http://user:secret@a.example/push?token=x"
+	n := newNegotiation(MessageAuto, url, "")
+	if n.current != protocol2 || n.found() != "" || !n.fallBack(now) || n.fallBack(now) {
+		t.Fatalf("a new negotiation is %+v, found %q", n, n.found())
+	}
+	found1 := n.found()
+	n = newNegotiation(MessageAuto, url, "")
+	n.judge(answer{verdict: accepted, code: 204, counts: counts{stated: true}})
+	found2 := n.found()
+	if len(found1) > 64 || strings.Contains(found1+found2, "secret") {
+		t.Errorf("found %q and %q", found1, found2)
+	}
+	tests := []struct {
+		name, url, found string
+		choice           Message
+		after            time.Duration
+		want             *protocol
+		confirmed        bool
+	}{
+		{"1.0 found", url, found1, MessageAuto, time.Hour, protocol1, false},
+		{"1.0 found a day ago", url, found1, MessageAuto, 24 * time.Hour, protocol2, false},
+		{"1.0 found in the future", url, found1, MessageAuto, -time.Hour, protocol2, false},
+		{"2.0 found", url, found2, MessageAuto, 1000 * time.Hour, protocol2, true},
+		{"another address", "http://b/", found1, MessageAuto, 0, protocol2, false},
+		{"another address that was confirmed", "http://b/", found2, MessageAuto, 0, protocol2, false},
+		{"1.0 found, 2.0 demanded", url, found1, Message2, 0, protocol2, false},
+		{"2.0 found, 1.0 demanded", url, found2, Message1, 0, protocol1, false},
+		{"nothing that makes sense", url, "7 x", MessageAuto, 0, protocol2, false},
+		{"a version of later", url, "3.0.0 " + digest(url), MessageAuto, 0, protocol2, false},
+		{"1.0 without a time", url, strings.Join(strings.Fields(found1)[:2], " "), MessageAuto, 0, protocol2, false},
+	}
+	for _, c := range tests {
+		n := newNegotiation(c.choice, c.url, c.found)
+		n.probe(now.Add(c.after))
+		if n.current != c.want || n.confirmed != c.confirmed {
+			t.Errorf("%s: %s, confirmed %v; want %s, %v", c.name, n.current.version, n.confirmed, c.want.version, c.confirmed)
+		}
+	}
+}
+
+func auto(r Receiver) Receiver {
+	r.Message = MessageAuto
+	return r
+}
+
+// A receiver that does not understand 2.0 gets the same samples as 1.0, all of
+// them, and is asked once.
+func TestSenderFallsBack(t *testing.T) {
+	tests := []struct {
+		name   string
+		refuse int // 0: takes the message for an empty one
+	}{{"204 without counts", 0}, {"415", 415}, {"400", 400}}
+	for _, c := range tests {
+		t.Run(c.name, func(t *testing.T) {
+			dir, s := t.TempDir(), newSink(t, nil)
+			s.refuse2 = c.refuse
+			p := openPipe(t, dir, testClock(), auto(testReceiver("r", s.URL))).start()
+			for range 3 {
+				p.collect(5)
+			}
+			eventually(t, "everything arrives", func() bool { return s.samples() == 15 })
+			p.stop()
+			versions := s.versions()
+			if versions[0] != v2 || slices.Contains(versions[1:], v2) {
+				t.Errorf("versions %q, want 2.0 once, at first", versions)
+			}
+			if n := strings.Count(p.log.String(), "does not understand remote write 2.0"); n != 1 {
+				t.Errorf("%d lines about it, want 1:\n%s", n, p.log)
+			}
+			if sent, lost := p.value("nodepush_sent_samples_total", "r"), p.dropped("r", "rejected"); sent != 15 || lost != 0 {
+				t.Errorf("sent %v, rejected %d; want 15, 0", sent, lost)
+			}
+
+			p = openPipe(t, dir, testClock(), auto(testReceiver("r", s.URL))).start()
+			p.collect(5)
+			eventually(t, "it arrives", func() bool { return s.samples() == 20 })
+			if versions := s.versions(); slices.Contains(versions[1:], v2) {
+				t.Errorf("versions %q, want 2.0 never again", versions)
+			}
+		})
+	}
+}
+
+// Failures say nothing of the protocol.
+func TestSenderStaysWith2(t *testing.T) {
+	s := newSink(t, func(n int, _ *prompb.WriteRequest) int {
+		return []int{500, 503, 429, 0, 408, 502, 204}[min(n, 6)]
+	})
+	s.knows2 = true
+	p := openPipe(t, t.TempDir(), testClock(), auto(testReceiver("r", s.URL))).start()
+	p.collect(5)
+	eventually(t, "it arrives", func() bool { return p.value("nodepush_sent_samples_total", "r") == 5 })
+	if versions := s.versions(); slices.Contains(versions, v1) || len(versions) != 7 {
+		t.Errorf("versions %q, want seven times 2.0", versions)
+	}
+}
+
+// A receiver that is found to understand only 1.0 is asked again after a day.
+func TestSenderProbesDaily(t *testing.T) {
+	dir := t.TempDir()
+	inBubbleAs(t, dir, Receiver{Message: MessageAuto}, nil, func(p *pipe, s *sink) {
+		for range 50 {
+			p.appendNow(5, time.Hour)
+			time.Sleep(time.Hour)
+		}
+		synctest.Wait()
+		n := 0
+		for _, v := range s.versions() {
+			if v == v2 {
+				n++
+			}
+		}
+		if n != 3 || s.samples() != 250 {
+			t.Errorf("%d messages of 2.0 in 50 hours, %d samples, want 3 and 250", n, s.samples())
+		}
+		s.mu.Lock()
+		s.knows2 = true
+		s.mu.Unlock()
+		for range 30 {
+			p.appendNow(5, time.Hour)
+			time.Sleep(time.Hour)
+		}
+		if v := s.versions(); v[len(v)-1] != v2 || s.samples() != 400 {
+			t.Errorf("after it learnt 2.0: %s, %d samples", v[len(v)-1], s.samples())
+		}
+	})
+}
+
+// Where 2.0 is demanded, a receiver that does not understand it is held.
+func TestSenderDemands2(t *testing.T) {
+	s := newSink(t, nil)
+	r := testReceiver("r", s.URL)
+	r.Message = Message2
+	p := openPipe(t, t.TempDir(), testClock(), r).start()
+	p.collect(5)
+	eventually(t, "it is held", func() bool { return p.value("nodepush_receiver_held", "r") == 1 })
+	if s.samples() != 0 || p.value("nodepush_sent_samples_total", "r") != 0 || !strings.Contains(p.log.String(), "protobuf_message") {
+		t.Errorf("%d samples stored, %v counted; log:\n%s", s.samples(), p.value("nodepush_sent_samples_total", "r"), p.log)
+	}
+}
+
+// What the receiver counts as written is what counts.
+func TestSenderCountsWritten(t *testing.T) {
+	tests := []struct {
+		name                             string
+		status, missing                  int
+		sent, rejected, notWritten, dups float64
+		unclean                          bool // the answer before was lost
+	}{
+		{"all", 204, 0, 15, 0, 0, 0, false},
+		{"a success with less", 200, 4, 11, 0, 4, 0, false},
+		{"a success with nothing", 202, 100, 0, 0, 15, 0, false},
+		{"a partial refusal", 400, 4, 11, 4, 0, 0, false},
+		{"a partial refusal of what may be there", 400, 4, 11, 0, 0, 4, true},
+	}
+	for _, c := range tests {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSink(t, func(n int, _ *prompb.WriteRequest) int {
+				if n == 0 && c.unclean {
+					return 0
+				}
+				return c.status
+			})
+			s.knows2, s.written = true, c.missing
+			p := openPipe(t, t.TempDir(), testClock(), auto(testReceiver("r", s.URL)))
+			for range 3 {
+				p.collect(5)
+			}
+			p.start()
+			eventually(t, "all is delivered", func() bool { return p.Backlog()[0].Frames == 0 })
+			if n := s.count(); n > 2 {
+				t.Errorf("%d requests, want one: there is nothing to search", n)
+			}
+			for name, want := range map[string]float64{"rejected": c.rejected, "not_written": c.notWritten} {
+				if got := p.dropped("r", name); float64(got) != want {
+					t.Errorf("%s = %d, want %v", name, got, want)
+				}
+			}
+			if sent, dups := p.value("nodepush_sent_samples_total", "r"), p.value("nodepush_maybe_duplicate_samples_total", "r"); sent != c.sent || dups != c.dups {
+				t.Errorf("sent %v, maybe duplicates %v, want %v, %v", sent, dups, c.sent, c.dups)
+			}
+		})
+	}
+}
+
+// The finding survives kill -9, and a position of another version is understood.
+func TestFindingIsSaved(t *testing.T) {
+	dir, s := t.TempDir(), newSink(t, nil)
+	p := openPipe(t, dir, testClock(), auto(testReceiver("r", s.URL))).start()
+	p.collect(5)
+	eventually(t, "it arrives", func() bool { return s.samples() == 5 })
+	p.kill()
+	setCursor(t, dir, "r", func(s *wal.State) {
+		if !strings.HasPrefix(s.Protocol, v1+" ") {
+			t.Errorf("protocol = %q, want 1.0", s.Protocol)
+		}
+		s.Protocol = "io.prometheus.write.v3.Request"
+	})
+	p = openPipe(t, dir, testClock(), auto(testReceiver("r", s.URL))).start()
+	p.collect(5)
+	eventually(t, "it arrives", func() bool { return s.samples() == 10 })
+}
+
+// Help texts go to a receiver of 1.0 as messages of their own, in their time.
+func TestSenderSendsMetadata(t *testing.T) {
+	r := Receiver{Message: Message1, Metadata: Metadata{Send: true, Interval: time.Minute, MaxSamples: 10}}
+	inBubbleAs(t, t.TempDir(), r, nil, func(p *pipe, s *sink) {
+		for range 7 { // 105 s
+			p.appendNow(25, time.Hour)
+			time.Sleep(15 * time.Second)
+		}
+		synctest.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		var sizes []int
+		families := map[string]int{}
+		for _, w := range s.requests {
+			if len(w.Metadata) > 0 {
+				sizes = append(sizes, len(w.Metadata))
+			}
+			if len(w.Metadata) > 0 && len(w.Timeseries) > 0 {
+				t.Error("metadata and samples in one request")
+			}
+			for _, m := range w.Metadata {
+				families[m.MetricFamilyName]++
+				if m.Type != prompb.MetricMetadata_GAUGE {
+					t.Errorf("type of %s is %s", m.MetricFamilyName, m.Type)
+				}
+			}
+		}
+		if want := []int{10, 10, 5, 10, 10, 5}; !slices.Equal(sizes, want) || len(families) != 25 {
+			t.Errorf("metadata requests of %d, %d families; want %d, 25", sizes, len(families), want)
+		}
+	})
+}
