@@ -133,7 +133,7 @@ func application(f *flags) *kingpin.Application {
 	once := app.Command("once", "Make one round and print it in the Prometheus text format.")
 	once.Flag("config.file", "Configuration file. Without one every collector runs with its defaults.").PlaceHolder("FILE").StringVar(&f.config)
 	once.Flag("collectors", "Run only these collectors: names with commas between.").PlaceHolder("NAME,...").StringVar(&f.collectors)
-	demo := app.Command("demo", "Watch the agent push this host's metrics to a receiver within the process. Needs no set-up, leaves nothing behind.")
+	demo := app.Command("demo", "Watch the agent push this host's metrics to a receiver within the process: live on a terminal, as lines elsewhere. Needs no set-up, leaves nothing behind.")
 	demo.Flag("for", "End after this time; 0s: with Ctrl-C.").Default("0s").DurationVar(&f.length)
 	return app
 }
@@ -224,5 +224,6 @@ func (f *flags) once(stdout, stderr io.Writer) error {
 // demo shows the whole way of a sample.
 func (f *flags) demo(stdout, stderr io.Writer, signals chan os.Signal) error {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	return demo(stdout, f.paths, f.logger(stderr, "warn"), signals, f.length)
+	held := &heldLog{to: stderr}
+	return demo(stdout, f.paths, held, f.logger(held, "warn"), signals, f.length)
 }

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +17,6 @@ import (
 	"github.com/prometheus/common/config"
 
 	"nodepush/collector"
-	"nodepush/metric"
 	"nodepush/receiver"
 	"nodepush/writer"
 )
@@ -27,9 +25,10 @@ import (
 const demoInterval = time.Second
 
 // demo runs the real agent against a receiver on loopback and shows each
-// second what the receiver has stored. It ends after the given time, 0 for
-// never, or with a signal, and leaves nothing behind.
-func demo(out io.Writer, p collector.Paths, log *slog.Logger, signals <-chan os.Signal, length time.Duration) error {
+// second what the receiver has stored: as a view of its own on a terminal, as
+// lines elsewhere. It ends after the given time, 0 for never, with a signal,
+// or with q on a terminal, and leaves nothing behind but a summary.
+func demo(out io.Writer, p collector.Paths, held *heldLog, log *slog.Logger, signals <-chan os.Signal, length time.Duration) error {
 	dir, err := os.MkdirTemp("", "nodepush-demo-")
 	if err != nil {
 		return err
@@ -53,22 +52,44 @@ func demo(out io.Writer, p collector.Paths, log *slog.Logger, signals <-chan os.
 	running.Go("receiver", func() { server.Serve(listener) }) // ends with ErrServerClosed
 	running.Go("agent", func() { ended <- a.run(c, stop) })
 
-	v := view{out: bufio.NewWriter(out), sink: sink, dir: c.Writer.Dir, start: time.Now()}
-	err = v.header(listener.Addr(), len(c.Collectors))
-	if err == nil {
-		err = v.watch(signals, ended, length)
-	}
+	err = show(out, sink, c, listener.Addr(), held, signals, ended, length)
 	stop <- syscall.SIGTERM
 	err = errors.Join(err, a.await(ended, signals, stop))
 	server.Shutdown(context.Background()) // no request is under way: its only client has ended
 	running.join(context.Background())
 	if err == nil {
-		err = v.summary(a.collected())
+		err = summary(out, sink, c.Writer.Dir, a.collected())
 	}
 	if errors.Is(err, syscall.EPIPE) { // head(1) has seen enough
 		return nil
 	}
 	return err
+}
+
+// display is a way to show what a receiver has stored.
+type display interface {
+	show() error            // what is there now; each second
+	handle(os.Signal) error // an event of the terminal
+	close()
+}
+
+// show shows what sink has stored until it is time to end. When it returns,
+// the terminal is as it was, so that a second signal needs no care.
+func show(out io.Writer, sink *receiver.Receiver, c *Config, address net.Addr, held *heldLog, signals <-chan os.Signal,
+	ended chan error, length time.Duration) error {
+	events := make(chan os.Signal, 8)
+	var d display
+	var err error
+	if screen := openTerminal(out); screen != nil {
+		d, err = newLiveView(screen, &observer{sink: sink, dir: c.Writer.Dir, address: address.String()}, held, events)
+	} else {
+		d, err = newPlainView(out, sink, c.Writer.Dir, address, len(c.Collectors))
+	}
+	defer d.close()
+	if err != nil {
+		return err
+	}
+	return watch(d, signals, events, ended, length)
 }
 
 var errNoReload = errors.New("the demo has no configuration file to reload")
@@ -112,33 +133,8 @@ func (a *agent) collected() (n uint64) {
 	return n
 }
 
-// view shows what a receiver has stored.
-type view struct {
-	out   *bufio.Writer
-	sink  *receiver.Receiver
-	dir   string // of the log
-	start time.Time
-	last  reading
-}
-
-// reading is the state at one moment.
-type reading struct {
-	receiver.Stats
-	wal int64           // bytes on disk
-	cpu receiver.Sample // process_cpu_seconds_total; zero before the first
-}
-
-func (v *view) header(address net.Addr, collectors int) error {
-	fmt.Fprintf(v.out, `nodepush demo: %d collectors ─ every second ─▶ log in a temporary directory ─ remote write ─▶ receiver on %s
-Each line is what that receiver has stored. B/sample: bytes of the last second by its samples. CPU, RSS: this process, receiver included.
-
-%5s %7s %7s %10s %14s %13s %7s %9s %7s
-`, collectors, address, "s", "rounds", "series", "samples/s", "wire B/sample", "WAL B/sample", "CPU %", "RSS MiB", "load1")
-	return v.out.Flush()
-}
-
-// watch prints a line each second until it is time to end.
-func (v *view) watch(signals <-chan os.Signal, ended chan error, length time.Duration) error {
+// watch shows what there is each second until it is time to end.
+func watch(d display, signals, events <-chan os.Signal, ended chan error, length time.Duration) error {
 	var end <-chan time.Time
 	if length > 0 {
 		end = time.After(length)
@@ -146,11 +142,15 @@ func (v *view) watch(signals <-chan os.Signal, ended chan error, length time.Dur
 	tick := time.NewTicker(demoInterval)
 	defer tick.Stop()
 	for {
+		var err error
 		select {
 		case <-tick.C:
-			if err := v.line(); err != nil {
-				return err
+			err = d.show()
+		case s := <-events:
+			if s == syscall.SIGINT {
+				return nil
 			}
+			err = d.handle(s)
 		case <-end:
 			return nil
 		case <-signals:
@@ -159,65 +159,37 @@ func (v *view) watch(signals <-chan os.Signal, ended chan error, length time.Dur
 			ended <- nil
 			return err
 		}
+		if err != nil {
+			return err
+		}
 	}
-}
-
-// line prints what has come since the last line.
-func (v *view) line() error {
-	now := reading{Stats: v.sink.Stats(), wal: dirSize(v.dir)}
-	now.cpu, _ = v.sink.Latest("process_cpu_seconds_total")
-	samples := stored(now.Stats) - stored(v.last.Stats)
-	fmt.Fprintf(v.out, "%5.0f %7d %7d %10d %14s %13s %7s %9s %7s\n", time.Since(v.start).Seconds(), v.rounds(), now.Series, samples,
-		ratio(float64(now.WireBytes-v.last.WireBytes), float64(samples), 2),
-		ratio(float64(now.wal-v.last.wal), float64(samples), 2),
-		v.cpu(now.cpu), v.value("process_resident_memory_bytes", 1<<20, 1), v.value("node_load1", 1, 2))
-	v.last = now
-	return v.out.Flush()
 }
 
 // summary tells what became of everything that was collected.
-func (v *view) summary(collected uint64) error {
-	s := v.sink.Stats()
-	n := stored(s)
-	fmt.Fprintf(v.out, "\n%d rounds: %d samples collected, %d stored by the receiver in %d requests, %d requests refused; "+
+func summary(out io.Writer, sink *receiver.Receiver, dir string, collected uint64) error {
+	s := sink.Stats()
+	n := samplesIn(s)
+	text := fmt.Sprintf("\n%d rounds: %d samples collected, %d stored by the receiver in %d requests, %d requests refused; "+
 		"%s B/sample on the wire, %s in the log with its dictionary\n",
-		v.rounds(), collected, n, s.Requests-s.Refused, s.Refused,
-		ratio(float64(s.WireBytes), float64(n), 2), ratio(float64(dirSize(v.dir)), float64(n), 2))
+		roundsIn(sink), collected, n, s.Requests-s.Refused, s.Refused,
+		ratio(float64(s.WireBytes), float64(n), 2), ratio(float64(dirSize(dir)), float64(n), 2))
 	if s.LastRefusal != "" {
-		fmt.Fprintln(v.out, "last refusal:", s.LastRefusal)
+		text += "last refusal: " + clean(s.LastRefusal) + "\n"
 	}
-	return v.out.Flush()
+	_, err := io.WriteString(out, text)
+	return err
 }
 
-// stored is how many samples the receiver took, staleness markers aside: they
-// are no samples of the agent's.
-func stored(s receiver.Stats) uint64 { return s.Samples + s.Histograms }
+// samplesIn is how many samples the receiver took, staleness markers aside:
+// they are no samples of the agent's.
+func samplesIn(s receiver.Stats) uint64 { return s.Samples + s.Histograms }
 
-// rounds is the number of collections that arrived: each has one sample of up.
-func (v *view) rounds() (n uint64) {
-	for _, s := range v.sink.Select("up") {
+// roundsIn is the number of collections that arrived: each has one sample of up.
+func roundsIn(sink *receiver.Receiver) (n uint64) {
+	for _, s := range sink.Select("up") {
 		n += s.Count
 	}
 	return n
-}
-
-// cpu is the load of this process between the newest stored sample and the
-// one at the last line.
-func (v *view) cpu(now receiver.Sample) string {
-	was := v.last.cpu
-	if was.Time == 0 || now.Time <= was.Time {
-		return "-"
-	}
-	return ratio(100*(now.Value-was.Value), float64(now.Time-was.Time)/1000, 1)
-}
-
-// value is the stored value of a metric by a unit, "-" before the first.
-func (v *view) value(name string, unit float64, digits int, labels ...metric.Label) string {
-	s, ok := v.sink.Latest(name, labels...)
-	if !ok {
-		return "-"
-	}
-	return ratio(s.Value, unit, digits)
 }
 
 // ratio writes a by b, "-" where b is 0.

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/golang/snappy"
 	"github.com/prometheus/prometheus/prompb"
 )
 
@@ -18,7 +17,7 @@ func TestConcurrent(t *testing.T) {
 	defer server.Close()
 	var senders sync.WaitGroup
 	for i := range 8 {
-		body := message(t, timeSeries(fmt.Sprintf("__name__=m i=%d", i), 1, 1), timeSeries("__name__=shared", float64(i), 1))
+		body := body1(t, timeSeries(fmt.Sprintf("__name__=m i=%d", i), 1, 1), timeSeries("__name__=shared", float64(i), 1))
 		senders.Go(func() {
 			for range 20 {
 				req := request(body)
@@ -40,47 +39,12 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// Whatever arrives, nothing panics, and what is refused leaves no trace.
-func FuzzReceiver(f *testing.F) {
-	for _, ts := range []prompb.TimeSeries{timeSeries("__name__=up", 1, 1), timeSeries("__name__=a b=c", 5, 1, 4, 2), timeSeries("")} {
-		m := prompb.WriteRequest{Timeseries: []prompb.TimeSeries{ts, timeSeries("__name__=up", 2, 2)}}
-		b, _ := m.Marshal()
-		f.Add(b, true)
-		f.Add(snappy.Encode(nil, b), false)
-	}
-	f.Fuzz(func(t *testing.T, body []byte, compress bool) {
-		if compress {
-			body = snappy.Encode(nil, body)
-		}
-		r := New(Options{Strict: true, KeepBytes: 1 << 16, MaxSeries: 100})
-		send(r, request(message(t, timeSeries("__name__=up", 1, 1))))
-		before := dump(r)
-		code, text := send(r, request(body))
-		switch {
-		case code == 204:
-		case code < 400 || text == "":
-			t.Errorf("answer %d %q", code, text)
-		case dump(r) != before:
-			t.Errorf("refused with %d %q, but stored", code, text)
-		}
-		live := 0
-		for _, s := range r.Series() {
-			if s.Live {
-				live++
-			}
-		}
-		if got := r.Stats().Series; got != live {
-			t.Errorf("%d series are live, %d counted", live, got)
-		}
-	})
-}
-
 func BenchmarkWrite(b *testing.B) {
 	var series []prompb.TimeSeries
 	for i := range 1000 {
 		series = append(series, timeSeries(fmt.Sprintf("__name__=node_network_receive_bytes_total device=eth%d instance=host job=node", i), 1, 1))
 	}
-	body := message(b, series...)
+	body := body1(b, series...)
 	r := New(Options{})
 	b.ReportAllocs()
 	for b.Loop() {

@@ -10,11 +10,12 @@ import (
 
 // Series is a copy of one stored series.
 type Series struct {
-	Labels  []metric.Label // sorted by name, __name__ among them; not to be changed
-	Newest  Sample
-	Live    bool     // Newest is no staleness marker
-	Count   uint64   // samples accepted, markers and repetitions included
-	Samples []Sample // all of them in the order of arrival, with Options.KeepBytes; not to be changed
+	Labels   []metric.Label // sorted by name, __name__ among them; not to be changed
+	Newest   Sample
+	Live     bool     // Newest is no staleness marker
+	Count    uint64   // samples accepted, markers and repetitions included
+	Samples  []Sample // all of them in the order of arrival, with Options.KeepBytes; not to be changed
+	Metadata          // as last stated by a 2.0 request; Unknown, "" and "" before
 }
 
 // String returns the series as PromQL writes it.
@@ -54,13 +55,22 @@ func (r *Receiver) Select(metricName string, labels ...metric.Label) []Series {
 	defer r.mu.Unlock()
 	var found []Series
 	for _, s := range r.store.series {
-		c := Series{s.labels, s.newest, s.live, s.count, s.kept[:len(s.kept):len(s.kept)]}
+		c := Series{s.labels, s.newest, s.live, s.count, s.kept[:len(s.kept):len(s.kept)], s.Metadata}
 		if c.has(labels) {
 			found = append(found, c)
 		}
 	}
 	slices.SortFunc(found, func(a, b Series) int { return compare(a.Labels, b.Labels) })
 	return found
+}
+
+// Metadata returns what a 1.0 request last said of a metric family. It is
+// false when none has.
+func (r *Receiver) Metadata(family string) (Metadata, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m, ok := r.store.families[family]
+	return m, ok
 }
 
 // Latest returns the newest sample of the live series of the metric that has

@@ -1,15 +1,19 @@
-// Package receiver is a remote-write receiver (protocol 1.0) that keeps what
-// it is sent in memory: the far end of `nodepush demo` and the sink of tests.
+// Package receiver is a remote-write receiver (protocols 1.0 and 2.0) that
+// keeps what it is sent in memory: the far end of `nodepush demo` and the sink
+// of tests.
 //
-//	POST /api/v1/write ─▶ headers ─▶ snappy ─▶ WriteRequest ─▶ labels ─▶ store ─▶ 204
-//	                         │          │           │             │        │
-//	                         └──────────┴───── 4xx with a reason ─┴────────┘
+//	POST /api/v1/write ─▶ headers ─▶ snappy ─┬▶ WriteRequest (1.0) ─▶ rules ─┬▶ store ─▶ 204
+//	                         │          │    └▶ Request (2.0)      ─▶ rules ─┘    │
+//	                         └──────────┴────────── 4xx with a reason ────────────┘
 //
 // It is stricter than most real receivers on purpose: whatever the
-// specification forbids a sender to send is refused with a text that says
-// what was wrong. A refused request leaves nothing behind, as in Prometheus.
+// specifications forbid a sender to send is refused with a text that says what
+// was wrong, and leaves nothing behind. Samples that do not fit those already
+// stored are refused as Prometheus does it: in 1.0 the whole request with
+// them, in 2.0 they alone, while the rest is stored and counted in the answer.
 //
 // https://prometheus.io/docs/specs/prw/remote_write_spec/
+// https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/
 package receiver
 
 import (
@@ -18,6 +22,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -46,6 +51,13 @@ type Options struct {
 	// does: older than the series' newest, another value at its time, more
 	// than an hour behind the newest of all, or more than 10 minutes ahead.
 	Strict bool
+	// Only1 makes it a receiver of protocol 1.0, which answers 415 to a 2.0
+	// message.
+	Only1 bool
+	// Ignorant makes it a receiver of protocol 1.0 that does not look at
+	// Content-Type and version, as VictoriaMetrics: a 2.0 message decodes to
+	// an empty one of 1.0 and is answered 204, with nothing stored.
+	Ignorant bool
 	// Answer, when set, sees each request after its body was read. A status
 	// other than 0 is answered as it is and nothing is stored. It is called
 	// from many goroutines.
@@ -64,10 +76,11 @@ type Receiver struct {
 
 // Stats counts what arrived since the start.
 type Stats struct {
-	Requests, Refused                            uint64 // Refused ones are among Requests and in none of the rest
+	Requests, Refused                            uint64 // Refused ones are among Requests and in none of the rest, but for what a partial write stored
+	Requests2                                    uint64 // of Requests, those that carried a 2.0 message by their Content-Type, whatever became of it
 	Samples, Histograms, StaleMarkers, Exemplars uint64
-	Metadata                                     uint64
-	Series                                       int // live now: seen and not marked stale
+	Metadata                                     uint64 // descriptions of metric families, which 1.0 sends by themselves
+	Series                                       int    // live now: seen and not marked stale
 	WireBytes, DecodedBytes                      uint64
 	First, Last                                  time.Time // arrival of the first and the newest accepted request
 	LastRefusal                                  string    // text of the newest refusal
@@ -87,13 +100,27 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.text }
 
+// maxText bounds the text of a refusal, which may show what was sent.
+const maxText = 2048
+
 func refuse(code int, format string, args ...any) error {
-	return &refusal{code, fmt.Sprintf(format, args...)}
+	text := fmt.Sprintf(format, args...)
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + "…"
+	}
+	return &refusal{code, text}
 }
 
 // ServeHTTP takes one remote-write request.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	err := r.take(w, req)
+	p, err := r.negotiate(req)
+	var stored written
+	if err == nil {
+		stored, err = r.take(w, req, p)
+	}
+	if p == protocol2 {
+		stored.tell(w.Header())
+	}
 	if err == nil {
 		w.WriteHeader(http.StatusNoContent)
 		return
@@ -103,7 +130,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		code = answer.code
 	}
 	r.mu.Lock()
-	r.stats.Requests++
+	r.countLocked(req)
 	if code >= 300 {
 		r.stats.Refused++
 		r.stats.LastRefusal = err.Error()
@@ -115,75 +142,62 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	http.Error(w, err.Error(), code)
 }
 
-// take checks, decodes and stores a request; all of it or nothing.
-func (r *Receiver) take(w http.ResponseWriter, req *http.Request) error {
-	if req.URL.Path != Path {
-		return refuse(http.StatusNotFound, "no such path %q; remote write is at %s", req.URL.Path, Path)
-	}
-	if err := checkHeaders(req); err != nil {
-		return err
-	}
+// message is a body after decoding and every check that needs no store.
+type message interface {
+	// write stores the message. With an error it has stored what it says it
+	// has written, which in 1.0 is nothing.
+	write(*store, time.Time) (written, error)
+}
+
+// take decodes and stores a request.
+func (r *Receiver) take(w http.ResponseWriter, req *http.Request, p protocol) (written, error) {
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
 	case <-req.Context().Done():
-		return req.Context().Err()
+		return written{}, req.Context().Err()
 	}
 	body, err := readBody(w, req)
 	if err != nil {
-		return err
+		return written{}, err
 	}
 	if r.options.Answer != nil {
 		if code := r.options.Answer(req); code != 0 {
-			return refuse(code, "answer %d was asked for", code)
+			return written{}, refuse(code, "answer %d was asked for", code)
 		}
 	}
-	message, decoded, err := decode(body)
+	m, decoded, err := decode(body, p)
 	if err != nil {
-		return err
+		return written{}, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.store.write(message, time.Now()); err != nil {
-		return err
+	stored, err := m.write(&r.store, time.Now())
+	if err == nil {
+		r.countLocked(req)
+		r.countAcceptedLocked(len(body), decoded)
 	}
-	r.countLocked(len(body), decoded)
-	return nil
+	return stored, err
 }
 
-// countLocked counts an accepted request. The store has counted the samples.
-func (r *Receiver) countLocked(wire, decoded int) {
+// countLocked counts a request, accepted or not.
+func (r *Receiver) countLocked(req *http.Request) {
+	r.stats.Requests++
+	if req.Header.Get("Content-Type") == contentType2 {
+		r.stats.Requests2++
+	}
+}
+
+// countAcceptedLocked counts an accepted request. The store has counted the
+// samples.
+func (r *Receiver) countAcceptedLocked(wire, decoded int) {
 	s, now := &r.stats, time.Now()
-	s.Requests++
 	s.WireBytes += uint64(wire)
 	s.DecodedBytes += uint64(decoded)
 	if s.First.IsZero() {
 		s.First = now
 	}
 	s.Last = now
-}
-
-// checkHeaders refuses what a 1.0 sender must not send.
-func checkHeaders(req *http.Request) error {
-	h := req.Header
-	if req.Method != http.MethodPost {
-		return refuse(http.StatusMethodNotAllowed, "method %s; only POST is allowed", req.Method)
-	}
-	if v := h.Get("Content-Encoding"); v != "snappy" {
-		return refuse(http.StatusUnsupportedMediaType, "Content-Encoding %q; only snappy is allowed", v)
-	}
-	switch v := h.Get("Content-Type"); v {
-	case "application/x-protobuf", "application/x-protobuf;proto=prometheus.WriteRequest":
-	default:
-		return refuse(http.StatusUnsupportedMediaType, "Content-Type %q; only application/x-protobuf and application/x-protobuf;proto=prometheus.WriteRequest are allowed", v)
-	}
-	if v := h.Get("X-Prometheus-Remote-Write-Version"); v != "0.1.0" {
-		return refuse(http.StatusBadRequest, "X-Prometheus-Remote-Write-Version %q; only 0.1.0 is allowed", v)
-	}
-	if h.Get("User-Agent") == "" {
-		return refuse(http.StatusBadRequest, "no User-Agent; a sender must name itself")
-	}
-	return nil
 }
 
 // readBody reads at most maxBody bytes.

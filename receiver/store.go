@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/model/value"
@@ -21,13 +22,20 @@ const (
 )
 
 // sampleBytes is what a kept sample takes in memory.
-const sampleBytes = 24
+const sampleBytes = 32
 
 // Sample is one stored value. Histogram replaces Value when it is not nil.
 type Sample struct {
 	Time      int64 // milliseconds since the epoch
 	Value     float64
 	Histogram *prompb.Histogram
+	Start     int64 // when the counter began, milliseconds since the epoch, as 2.0 tells it; 0: not said
+}
+
+// Metadata is what a sender says of a metric family, or in 2.0 of a series.
+type Metadata struct {
+	Type       metric.Type
+	Unit, Help string
 }
 
 // Stale says that s is a staleness marker.
@@ -38,7 +46,8 @@ func (s Sample) Stale() bool {
 	return value.IsStaleNaN(s.Value)
 }
 
-// same says that s and o are the same sample, down to the bits.
+// same says that s and o are the same sample, down to the bits. The start does
+// not count: a repetition by the other protocol has another.
 func (s Sample) same(o Sample) bool {
 	if s.Histogram != nil && o.Histogram != nil {
 		a, _ := s.Histogram.Marshal() // of a decoded message; cannot fail
@@ -56,6 +65,7 @@ type series struct {
 	live   bool     // newest is no staleness marker
 	count  uint64   // samples accepted, markers and repetitions included
 	kept   []Sample // every one of them, in the order of arrival
+	Metadata
 }
 
 // undo is how one series was before a request.
@@ -67,34 +77,41 @@ type undo struct {
 
 // store is a map from labels to samples. It does not lock.
 type store struct {
-	options Options
-	series  map[string]*series
-	newest  int64 // over all series; 0 before the first
-	live    int
-	kept    int64 // bytes in series.kept
+	options  Options
+	series   map[string]*series
+	families map[string]Metadata // as 1.0 tells it
+	newest   int64               // over all series; 0 before the first
+	live     int
+	kept     int64 // bytes in series.kept
 
 	samples, histograms, stale, exemplars, metadata uint64
 
-	key  []byte // scratch
-	undo []undo // what the request in hand has changed
+	// Of the request in hand.
+	oldest, future int64          // the times that Strict takes
+	labels         []metric.Label // of the series in hand
+	key            []byte         // the same as key of series
+	undo           []undo         // what the request has changed
 }
 
-func newStore(o Options) store { return store{options: o, series: make(map[string]*series)} }
+func newStore(o Options) store {
+	return store{options: o, series: make(map[string]*series), families: make(map[string]Metadata)}
+}
 
-// write stores all of m, or nothing and says why.
-func (s *store) write(m *prompb.WriteRequest, now time.Time) error {
-	before := *s
+// transact stores a request. When it fails, the store is as before.
+func (s *store) transact(now time.Time, write func() error) error {
 	s.undo = s.undo[:0]
-	limit := now.UnixMilli() + future
-	for i := range m.Timeseries {
-		if err := s.writeSeries(&m.Timeseries[i], before.newest, limit); err != nil {
-			s.rollback(before)
-			return err
-		}
+	s.oldest, s.future = math.MinInt64, now.UnixMilli()+future
+	if s.newest != 0 {
+		s.oldest = s.newest - oldest
 	}
-	s.metadata += uint64(len(m.Metadata))
+	before := *s
+	err := write()
+	if err != nil {
+		s.rollback(before)
+	}
 	clear(s.undo) // do not keep labels and histograms alive
-	return nil
+	clear(s.labels[:cap(s.labels)])
+	return err
 }
 
 // rollback undoes what the request in hand has changed.
@@ -106,40 +123,15 @@ func (s *store) rollback(before store) {
 		}
 		*u.s = u.before
 	}
-	clear(s.undo)
-	before.undo, before.key = s.undo, s.key
+	before.undo, before.key, before.labels = s.undo, s.key, s.labels
 	*s = before
 }
 
-// writeSeries stores the samples of one time series.
-func (s *store) writeSeries(ts *prompb.TimeSeries, newest, limit int64) error {
-	s.exemplars += uint64(len(ts.Exemplars))
-	if len(ts.Samples) == 0 && len(ts.Histograms) == 0 {
-		return nil
-	}
-	into, err := s.find(ts.Labels)
-	if err != nil {
-		return err
-	}
-	for _, v := range ts.Samples {
-		if err := s.add(into, Sample{Time: v.Timestamp, Value: v.Value}, newest, limit); err != nil {
-			return err
-		}
-	}
-	for i := range ts.Histograms {
-		h := &ts.Histograms[i]
-		if err := s.add(into, Sample{Time: h.Timestamp, Histogram: h}, newest, limit); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// find returns the series with these labels, made when there is none, and
-// notes how it was.
-func (s *store) find(labels []prompb.Label) (*series, error) {
+// find returns the series with the labels in hand, made when there is none,
+// and notes how it was.
+func (s *store) find() (*series, error) {
 	s.key = s.key[:0]
-	for _, l := range labels {
+	for _, l := range s.labels {
 		s.key = binary.AppendUvarint(s.key, uint64(len(l.Name)))
 		s.key = append(s.key, l.Name...)
 		s.key = binary.AppendUvarint(s.key, uint64(len(l.Value)))
@@ -150,23 +142,49 @@ func (s *store) find(labels []prompb.Label) (*series, error) {
 		if len(s.series) >= s.options.MaxSeries {
 			return nil, refuse(http.StatusInsufficientStorage, "more than %d series", s.options.MaxSeries)
 		}
-		found = &series{key: string(s.key), labels: make([]metric.Label, len(labels))}
-		for i, l := range labels {
-			found.labels[i] = metric.Label{Name: l.Name, Value: l.Value}
-		}
+		found = &series{key: string(s.key), labels: slices.Clone(s.labels)}
 		s.series[found.key] = found
 	}
 	s.undo = append(s.undo, undo{found, *found, !ok})
 	return found, nil
 }
 
-// add stores v as a sample of into.
-func (s *store) add(into *series, v Sample, newest, limit int64) error {
-	if s.options.Strict {
-		if reason := into.refuses(v, newest, limit); reason != "" {
-			return refuse(http.StatusBadRequest, "%s: time %d of %s", reason, v.Time, name(into.labels))
-		}
+// forget takes back the series that find has just made, for want of a sample.
+func (s *store) forget(into *series) {
+	delete(s.series, into.key)
+	last := len(s.undo) - 1
+	s.undo[last] = undo{}
+	s.undo = s.undo[:last]
+}
+
+// misfit names the rule of Prometheus by which a strict receiver does not take
+// v as a sample of into, or "".
+func (s *store) misfit(into *series, v Sample) string {
+	if !s.options.Strict {
+		return ""
 	}
+	switch {
+	case v.Time > s.future:
+		return "too far in the future"
+	case v.Time < s.oldest:
+		return "out of bounds"
+	case into.count == 0 || v.Time > into.newest.Time:
+		return ""
+	case v.Time < into.newest.Time:
+		return "out of order sample"
+	case !v.same(into.newest):
+		return "duplicate sample for timestamp"
+	}
+	return ""
+}
+
+// misfits is the refusal of v for a reason.
+func misfits(reason string, into *series, v Sample) error {
+	return refuse(http.StatusBadRequest, "%s: time %d of %s", reason, v.Time, name(into.labels))
+}
+
+// add stores v as a sample of into.
+func (s *store) add(into *series, v Sample) error {
 	if s.options.KeepBytes > 0 {
 		if s.kept += v.bytes(); s.kept > s.options.KeepBytes {
 			return refuse(http.StatusInsufficientStorage, "samples take more than the %d bytes to keep", s.options.KeepBytes)
@@ -203,24 +221,6 @@ func (s *store) count(v Sample) {
 	default:
 		s.samples++
 	}
-}
-
-// refuses says why a strict receiver does not take v, or "". The newest
-// sample of the store is the one before the request.
-func (into *series) refuses(v Sample, newest, limit int64) string {
-	switch {
-	case v.Time > limit:
-		return "too far in the future"
-	case newest != 0 && v.Time < newest-oldest:
-		return "out of bounds"
-	case into.count == 0 || v.Time > into.newest.Time:
-		return ""
-	case v.Time < into.newest.Time:
-		return "out of order sample"
-	case !v.same(into.newest):
-		return "duplicate sample for timestamp"
-	}
-	return ""
 }
 
 // bytes is what v takes in memory.

@@ -101,9 +101,10 @@ func TestSampleToSeries(t *testing.T) {
 func TestDescriptionsAndStarts(t *testing.T) {
 	src := testSource("node")
 	counter := &metric.Desc{Name: "c_sum", Family: "c", Type: metric.Summary, Help: "Hälp.", Unit: "seconds"}
+	quantile := &metric.Desc{Name: "c", Type: metric.Summary, Labels: []string{"quantile"}}
 	at := func(start int64) *metric.Collection {
 		return &metric.Collection{Source: src, Samples: []metric.Sample{
-			{Desc: counter, Start: start}, {Desc: gauge, Values: []string{"x"}}}}
+			{Desc: counter, Start: start}, {Desc: gauge, Values: []string{"x"}, Start: start}, {Desc: quantile, Values: []string{"0.5"}, Start: start}}}
 	}
 	log := &memoryLog{}
 	e := newEncoder(log, 256<<20, nil)
@@ -112,6 +113,9 @@ func TestDescriptionsAndStarts(t *testing.T) {
 	list := decodeAll(t, log.frames)
 	for _, c := range list {
 		starts = append(starts, c.dict.series[0].start)
+		if g, q := c.dict.series[1].start, c.dict.series[2].start; g != 0 || q != 0 {
+			t.Errorf("a gauge began at %d, a quantile at %d", g, q)
+		}
 	}
 	if want := []int64{src.Start, 5, 5, 9}; !slices.Equal(starts, want) {
 		t.Errorf("starts %d, want %d", starts, want)

@@ -216,14 +216,18 @@ func TestMessage2Sources(t *testing.T) {
 func TestMessage2ForgetsSymbols(t *testing.T) {
 	m := newMessage2(false)
 	r := newRequest(nil, m)
+	stays := dict2()
+	stays.source = "stays"
 	for n := range 3 * maxSymbols / 1000 {
 		d := testDict(1000)
 		for i := range d.series {
 			d.series[i].labels[1].Value = fmt.Sprint("gone-", n, "-", i)
 		}
-		r.encode([]item{testItem(d, 1, 1000, always(1))}, whole, 0)
-		if n%50 == 0 {
-			body2(t, r)
+		r.encode([]item{testItem(stays, 1, 1000, always(1)), testItem(d, 2, 1001, always(1))}, whole, 0)
+		if n%8 == 0 {
+			if _, w := body2(t, r); labels2(t, w, 1) != `{__name__="b_seconds", job="node"}` || w.Symbols[w.Timeseries[1].Metadata.UnitRef] != "seconds" {
+				t.Fatalf("after %d dictionaries a series is called %s", n, labels2(t, w, 1))
+			}
 		}
 		if len(m.symbols.texts) > maxSymbols+10_000 {
 			t.Fatalf("%d symbols after %d dictionaries", len(m.symbols.texts), n)

@@ -28,6 +28,9 @@ func TestCollectIsComplete(t *testing.T) {
 		if !slices.Contains(p.Descs(), s.Desc) {
 			t.Errorf("%s is not in Descs", s.Desc.Name)
 		}
+		if s.Start != p.opened.UnixMilli() {
+			t.Errorf("%s counts from %d, want from the opening of the log, %d", s.Desc.Name, s.Start, p.opened.UnixMilli())
+		}
 	}
 	for _, d := range p.Descs() {
 		if !seen[d] || !strings.HasPrefix(d.Name, "nodepush_") || !strings.HasSuffix(d.Help, ".") {

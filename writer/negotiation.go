@@ -80,7 +80,7 @@ func (n *negotiation) probe(now time.Time) bool {
 	if age := now.Sub(n.since); age >= 0 && age < probeAfter {
 		return false
 	}
-	n.current, n.confirmed = protocol2, false
+	n.current = protocol2
 	return true
 }
 

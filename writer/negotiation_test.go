@@ -1,6 +1,7 @@
 package writer
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -206,15 +207,16 @@ func TestSenderDemands2(t *testing.T) {
 func TestSenderCountsWritten(t *testing.T) {
 	tests := []struct {
 		name                             string
-		status, missing                  int
+		collections, status, missing     int
 		sent, rejected, notWritten, dups float64
 		unclean                          bool // the answer before was lost
 	}{
-		{"all", 204, 0, 15, 0, 0, 0, false},
-		{"a success with less", 200, 4, 11, 0, 4, 0, false},
-		{"a success with nothing", 202, 100, 0, 0, 15, 0, false},
-		{"a partial refusal", 400, 4, 11, 4, 0, 0, false},
-		{"a partial refusal of what may be there", 400, 4, 11, 0, 0, 4, true},
+		{"all", 3, 204, 0, 15, 0, 0, 0, false},
+		{"a success with less", 3, 200, 4, 11, 0, 4, 0, false},
+		{"a success with nothing", 3, 202, 100, 0, 0, 15, 0, false},
+		{"a partial refusal", 3, 400, 4, 11, 4, 0, 0, false},
+		{"a partial refusal of one collection", 1, 400, 4, 1, 4, 0, 0, false},
+		{"a partial refusal of what may be there", 3, 400, 4, 11, 0, 0, 4, true},
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
@@ -226,7 +228,7 @@ func TestSenderCountsWritten(t *testing.T) {
 			})
 			s.knows2, s.written = true, c.missing
 			p := openPipe(t, t.TempDir(), testClock(), auto(testReceiver("r", s.URL)))
-			for range 3 {
+			for range c.collections {
 				p.collect(5)
 			}
 			p.start()
@@ -242,7 +244,63 @@ func TestSenderCountsWritten(t *testing.T) {
 			if sent, dups := p.value("nodepush_sent_samples_total", "r"), p.value("nodepush_maybe_duplicate_samples_total", "r"); sent != c.sent || dups != c.dups {
 				t.Errorf("sent %v, maybe duplicates %v, want %v, %v", sent, dups, c.sent, c.dups)
 			}
+			if newest := p.value("nodepush_last_sent_timestamp_seconds", "r"); (newest > 0) != (c.sent > 0) {
+				t.Errorf("newest sample sent at %v, though %v were", newest, c.sent)
+			}
 		})
+	}
+}
+
+// Markers are counted by the receiver and by nobody else.
+func TestSenderLost(t *testing.T) {
+	for _, c := range []struct {
+		protocol *protocol
+		verdict  verdict
+		written  uint64
+		want     int
+	}{
+		{protocol2, accepted, 8, 0}, {protocol2, accepted, 7, 1}, {protocol2, rejected, 3, 5}, {protocol2, rejected, 0, 5}, {protocol2, accepted, 1 << 62, 0},
+		{protocol2, tooLarge, 8, 5}, {protocol2, noReceiver, 0, 5}, {protocol1, accepted, 0, 0}, {protocol1, rejected, 8, 5},
+	} {
+		s := &sender{protocol: &negotiation{current: c.protocol}, tally: tally{samples: 5, markers: 3}}
+		if got := s.lost(answer{verdict: c.verdict, counts: counts{true, c.written}}); got != c.want {
+			t.Errorf("%s: lost after verdict %d with %d written = %d, want %d", c.protocol.version, c.verdict, c.written, got, c.want)
+		}
+	}
+}
+
+func TestReadCounts(t *testing.T) {
+	const prefix = "X-Prometheus-Remote-Write-"
+	for _, c := range []struct {
+		samples, histograms, exemplars string
+		want                           counts
+	}{
+		{"", "", "", counts{}}, {"5", "", "", counts{true, 5}}, {"5", "2", "9", counts{true, 7}}, {"0", "", "", counts{true, 0}},
+		{"", "", "4", counts{true, 0}}, {"-1", "x", "", counts{}}, {"99999999999999999999", "", "", counts{}},
+	} {
+		h := http.Header{}
+		for name, v := range map[string]string{"Samples": c.samples, "Histograms": c.histograms, "Exemplars": c.exemplars} {
+			if v != "" {
+				h.Set(prefix+name+"-Written", v)
+			}
+		}
+		if got := readCounts(h); got != c.want {
+			t.Errorf("readCounts(%v) = %+v, want %+v", h, got, c.want)
+		}
+	}
+}
+
+// A success that says nothing may have been one: what 1.0 refuses then is
+// taken for a duplicate.
+func TestSenderFallsBackFromASilentReceiver(t *testing.T) {
+	s := newSink(t, func(n int, _ *prompb.WriteRequest) int { return []int{204, 400}[min(n, 1)] })
+	s.knows2, s.silent = true, true
+	p := openPipe(t, t.TempDir(), testClock(), auto(testReceiver("r", s.URL)))
+	p.collect(1)
+	p.start()
+	eventually(t, "all is delivered", func() bool { return p.Backlog()[0].Frames == 0 })
+	if dups, lost := p.value("nodepush_maybe_duplicate_samples_total", "r"), p.dropped("r", "rejected"); dups != 1 || lost != 0 {
+		t.Errorf("maybe duplicates %v, rejected %d, want 1 and 0", dups, lost)
 	}
 }
 

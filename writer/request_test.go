@@ -237,21 +237,25 @@ func FuzzRequest(f *testing.F) {
 }
 
 func BenchmarkRequest(b *testing.B) {
-	for _, n := range []int{1, 4, 10} {
-		b.Run(fmt.Sprintf("collections=%d", n), func(b *testing.B) {
-			dict := testDict(1000)
-			var items []item
-			for i := range n {
-				items = append(items, testItem(dict, uint64(i), 1_700_000_000_000+int64(i)*15_000, func(id int) (float64, bool) { return float64(id*i) * 1.1, true }))
-			}
-			r := newRequest(nil, new(message1))
-			r.encode(items, whole, 0)
-			for b.Loop() {
-				r.encode(items, whole, 0)
-			}
-			samples := float64(b.N * n * 1000)
-			b.ReportMetric(samples/b.Elapsed().Seconds(), "samples/s")
-			b.ReportMetric(float64(len(r.body))/float64(n*1000), "B/sample")
-		})
+	for _, p := range []*protocol{protocol1, protocol2} {
+		for _, n := range []int{1, 4, 10} {
+			b.Run(fmt.Sprintf("version=%s/collections=%d", p.version, n), func(b *testing.B) { benchmarkRequest(b, p, n) })
+		}
 	}
+}
+
+func benchmarkRequest(b *testing.B, p *protocol, n int) {
+	dict := testDict(1000)
+	var items []item
+	for i := range n {
+		items = append(items, testItem(dict, uint64(i), 1_700_000_000_000+int64(i)*15_000, func(id int) (float64, bool) { return float64(id*i) * 1.1, true }))
+	}
+	r := newRequest(nil, p.message(false))
+	r.encode(items, whole, 0)
+	for b.Loop() {
+		r.encode(items, whole, 0)
+	}
+	samples := float64(b.N * n * 1000)
+	b.ReportMetric(samples/b.Elapsed().Seconds(), "samples/s")
+	b.ReportMetric(float64(len(r.body))/float64(n*1000), "B/sample")
 }

@@ -39,6 +39,7 @@ type sink struct {
 	knows2     bool   // takes messages of 2.0 and counts; otherwise they are empty messages of 1.0
 	refuse2    int    // status for messages of 2.0; 0: as the judge says
 	written    int    // what is counted less than was sent
+	silent     bool   // stores messages of 2.0 and says nothing of it
 }
 
 // newSink returns a sink whose judge gives the status for the n-th request,
@@ -83,7 +84,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if status/100 == 2 {
 		s.store(&req)
 	}
-	if v2 && s.knows2 && s.refuse2 == 0 {
+	if v2 && s.knows2 && s.refuse2 == 0 && !s.silent {
 		n := 0
 		for _, ts := range req.Timeseries {
 			n += len(ts.Samples) + len(ts.Histograms)
