@@ -5,9 +5,11 @@ STAMP    := -X nodepush/agent.version=$(VERSION) -X nodepush/agent.revision=$(sh
             -X nodepush/agent.buildDate=$(shell git log -1 --format=%cI 2>/dev/null)
 BINARY   ?= nodepush
 FUZZTIME ?= 5s
+DIST     ?= dist
+IMAGE    ?= nodepush:$(VERSION)
 PKGS     := $(shell go list ./... | grep -v /e2e)
 
-.PHONY: all build demo test test-unit test-race test-e2e lint fuzz bench bench-wal golden clean
+.PHONY: all build demo test test-unit test-race test-e2e lint fuzz bench bench-wal cross test-cross golden deb image clean FORCE
 
 all: build
 
@@ -48,8 +50,38 @@ bench: ## one table: this agent beside node_exporter + vmagent, into the same si
 bench-wal: ## bytes per sample of the log over 20 minutes of real rounds of 1 s
 	go test ./e2e -run '^$$' -bench LogBytes -benchtime 1x -timeout 40m
 
+# env of one architecture: armv7 is GOARCH=arm GOARM=7; MIPS chips of edge hosts have no FPU
+cross_env = CGO_ENABLED=0 GOOS=linux $(if $(filter armv%,$1),GOARCH=arm GOARM=$(1:armv%=%),GOARCH=$1 $(if $(filter mips%,$1),GOMIPS=softfloat))
+
+cross: $(foreach arch,amd64 arm64 armv7 armv6 386 riscv64 mipsle,$(DIST)/nodepush-linux-$(arch)) ## a static binary for each architecture, in $(DIST)
+	@wc -c $^
+
+$(DIST)/nodepush-linux-%: FORCE
+	$(call cross_env,$*) go build -trimpath -ldflags '-s -w $(STAMP)' -o $@ .
+
+# qemu-user writes /proc/self/stat itself and leaves the memory fields 0.
+NOT_IN_QEMU := TestProcessIsThisOne/memory
+
+test-cross: ## the unit tests as 386, and under qemu-user as arm64 and armv7; vet where they do not run
+	@command -v qemu-arm-static >/dev/null || { echo "qemu-user-static is missing: apt-get install qemu-user-static" >&2; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-user-static >&2; }
+	$(call cross_env,riscv64) go vet $(PKGS)
+	$(call cross_env,mipsle) go vet $(PKGS)
+	$(call cross_env,386) go test -count=1 $(PKGS)
+	@echo "under qemu-user without $(NOT_IN_QEMU): it writes /proc/self/stat itself, with zeros for memory"
+	NODEPUSH_TEST_EMULATOR=qemu-aarch64-static $(call cross_env,arm64) go test -count=1 -exec qemu-aarch64-static -skip '$(NOT_IN_QEMU)' $(PKGS)
+	NODEPUSH_TEST_EMULATOR=qemu-arm-static $(call cross_env,armv7) go test -count=1 -exec qemu-arm-static -skip '$(NOT_IN_QEMU)' $(PKGS)
+
 golden: ## rewrite the recorded output and the generated documentation; review the diff
 	go test -p 1 ./collector ./agent -run "Golden|Document|Tables" -update
 
+deb: build ## $(DIST)/nodepush_VERSION_ARCH.deb for GOARCH and GOARM
+	packaging/deb.sh $(BINARY) "$(VERSION)" $(DIST)
+
+image: build ## the container image $(IMAGE), with whatever builder docker has; needs no network
+	mkdir -p dist
+	env -u GOOS -u GOARCH -u GOARM go run packaging/rootfs.go $(BINARY) > dist/rootfs.tar
+	docker build --tag $(IMAGE) .
+
 clean:
-	rm -f nodepush
+	rm -rf nodepush $(DIST)

@@ -28,7 +28,11 @@ func TestMain(m *testing.M) {
 // nodepush prepares a process. It is killed when the test ends.
 func nodepush(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	c := exec.CommandContext(t.Context(), os.Args[0], args...)
+	args = append([]string{os.Args[0]}, args...)
+	if emulator := os.Getenv("NODEPUSH_TEST_EMULATOR"); emulator != "" { // make test-cross: the kernel cannot start the binary by itself
+		args = append([]string{emulator}, args...)
+	}
+	c := exec.CommandContext(t.Context(), args[0], args[1:]...)
 	c.Env = append(os.Environ(), beMain+"=1")
 	return c
 }

@@ -29,9 +29,9 @@ type cpuTimes [10]uint64
 // Where the columns are that matter by themselves.
 const (
 	cpuIdle      = 3
-	cpuGuest     = 8 // the first of guest and guest_nice
-	cpuFewest    = 4 // columns of the oldest kernels: user, nice, system, idle
-	ticks        = 100
+	cpuGuest     = 8   // the first of guest and guest_nice
+	cpuFewest    = 4   // columns of the oldest kernels: user, nice, system, idle
+	ticks        = 100 // a second: USER_HZ, whatever the kernel's HZ; only Alpha and Itanium had 1024
 	idleJumpBack = 3 * ticks
 )
 

@@ -14,7 +14,11 @@ type cpuInfo struct {
 	file        file
 	flags, bugs *regexp.Regexp // nil: none shown
 	cpus        roster[struct{}]
+	common      cpuLabels // of all CPUs, from the text before the first
 }
+
+// cpuLabels are the values of the labels of node_cpu_info.
+type cpuLabels [10]string
 
 var (
 	cpuInfoDesc = &metric.Desc{
@@ -45,25 +49,33 @@ func newCPUInfo(h *host, o CPUOptions) (*cpuInfo, error) {
 	return &cpuInfo{file: fileAt(h.Procfs, "cpuinfo"), flags: flags, bugs: bugs}, nil
 }
 
+// Where the columns are that matter by themselves.
+const (
+	cpuColumnCore   = 1
+	cpuColumnNumber = 2
+	cpuColumnModel  = 6
+)
+
 // cpuColumn returns the place among the labels of node_cpu_info of what
-// architectures call key, or -1. ARM's own keys are shown no more than
-// node_exporter does.
+// architectures call key, or -1. They are node_exporter's choices: what ARM
+// says of implementer, variant and part is not shown, RISC-V's hart is the core
+// and its ISA the model (addLine), and MIPS's vendor is the whole system's.
 func cpuColumn(key []byte) int {
 	switch string(key) {
 	case "physical id":
 		return 0
-	case "core id":
-		return 1
+	case "core id", "hart":
+		return cpuColumnCore
 	case "processor":
-		return 2
-	case "vendor_id", "vendor":
+		return cpuColumnNumber
+	case "vendor_id", "vendor", "system type":
 		return 3
 	case "cpu family", "CPU Family":
 		return 4
 	case "model":
 		return 5
-	case "model name", "Model Name", "cpu model":
-		return 6
+	case "model name", "Model Name", "cpu model", "Processor": // the last one of old ARM kernels
+		return cpuColumnModel
 	case "microcode":
 		return 7
 	case "stepping":
@@ -73,8 +85,6 @@ func cpuColumn(key []byte) int {
 	}
 	return -1
 }
-
-const cpuColumnNumber = 2 // of the CPU's number
 
 // collect does nothing for a nil cpuInfo.
 func (c *cpuInfo) collect(r *reader, dst *metric.Buffer) error {
@@ -87,7 +97,8 @@ func (c *cpuInfo) collect(r *reader, dst *metric.Buffer) error {
 	}
 	l := lines{file: c.file, rest: text}
 	c.cpus.begin()
-	var labels [10]string
+	var labels cpuLabels
+	c.common = cpuLabels{}
 	for l.next() {
 		c.addLine(&l, &labels, dst)
 	}
@@ -98,7 +109,7 @@ func (c *cpuInfo) collect(r *reader, dst *metric.Buffer) error {
 
 // addLine takes a line "key : value". A line "processor" begins the next CPU,
 // everything up to the following one belongs to it.
-func (c *cpuInfo) addLine(l *lines, labels *[10]string, dst *metric.Buffer) {
+func (c *cpuInfo) addLine(l *lines, labels *cpuLabels, dst *metric.Buffer) {
 	if len(bytes.TrimSpace(l.text)) == 0 {
 		return
 	}
@@ -109,9 +120,11 @@ func (c *cpuInfo) addLine(l *lines, labels *[10]string, dst *metric.Buffer) {
 	}
 	key, value = bytes.TrimSpace(key), bytes.TrimSpace(value)
 	column := cpuColumn(key)
+	if string(key) == "isa" && labels[cpuColumnCore] != "" { // MIPS has an ISA too, but no harts
+		column = cpuColumnModel
+	}
 	if column == cpuColumnNumber {
-		c.add(labels, dst)
-		*labels = [10]string{}
+		c.begin(labels, dst)
 		if _, again := c.cpus.meet(value); again || !isNumber(value) {
 			l.reject("the number of another processor")
 			return
@@ -130,9 +143,19 @@ func isNumber(text []byte) bool {
 	return ok
 }
 
+// begin shows the CPU that ends here and empties labels for the next one. What
+// stands before the first CPU holds for all of them.
+func (c *cpuInfo) begin(labels *cpuLabels, dst *metric.Buffer) {
+	if c.cpus.met == 0 {
+		c.common = *labels
+	}
+	c.add(labels, dst)
+	*labels = c.common
+}
+
 // add shows a CPU, unless it has no number: the text before the first one and
 // ARM's text on the board are no CPUs.
-func (c *cpuInfo) add(labels *[10]string, dst *metric.Buffer) {
+func (c *cpuInfo) add(labels *cpuLabels, dst *metric.Buffer) {
 	if labels[cpuColumnNumber] != "" {
 		dst.Add(cpuInfoDesc, 1, labels[:]...)
 	}

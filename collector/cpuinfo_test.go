@@ -18,6 +18,15 @@ func TestCPUInfo(t *testing.T) {
 	const arm = "processor\t: 0\nmodel name\t: ARMv7 Processor rev 4 (v7l)\nFeatures\t: half thumb neon\n\n" +
 		"processor\t: 1\nmodel name\t: ARMv7 Processor rev 4 (v7l)\nFeatures\t: half thumb neon\n\n" +
 		"Hardware\t: BCM2835\nRevision\t: a02082\nSerial\t\t: 00000000\nModel\t\t: Raspberry Pi 3 Model B\n"
+	const oldARM = "Processor\t: Feroceon 88FR131 rev 1 (v5l)\n\nprocessor\t: 0\nBogoMIPS\t: 1191.11\n\nprocessor\t: 1\nBogoMIPS\t: 1191.11\n\n" +
+		"Features\t: swp half thumb fastmult edsp\nCPU implementer\t: 0x56\nCPU revision\t: 1\n\nHardware\t: QNAP TS-119/TS-219\n"
+	const arm64 = "processor\t: 0\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd evtstrm aes crc32\nCPU implementer\t: 0x41\n" +
+		"CPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: 0xd08\nCPU revision\t: 3\n\n"
+	const riscv = "processor\t: 0\nhart\t\t: 1\nisa\t\t: rv64imafdc\nmmu\t\t: sv39\nuarch\t\t: sifive,u74-mc\n\n" +
+		"processor\t: 1\nhart\t\t: 2\nisa\t\t: rv64imafdc\nmmu\t\t: sv39\nuarch\t\t: sifive,u74-mc\n\n"
+	const mips = "system type\t\t: MediaTek MT7621 ver:1 eco:3\nmachine\t\t\t: Ubiquiti EdgeRouter X\nprocessor\t\t: 0\ncpu model\t\t: MIPS 1004Kc V2.15\n" +
+		"BogoMIPS\t\t: 586.13\nwait instruction\t: yes\nhardware watchpoint\t: yes, count: 4, address/irw mask: [0x0ffc, 0x0ffc]\nisa\t\t\t: mips1 mips2 mips32r1 mips32r2\ncore\t\t\t: 0\n\n" +
+		"processor\t\t: 1\ncpu model\t\t: MIPS 1004Kc V2.15\nisa\t\t\t: mips1 mips2 mips32r1 mips32r2\n\n"
 	tests := []struct {
 		name, text string
 		o          CPUOptions
@@ -25,6 +34,14 @@ func TestCPUInfo(t *testing.T) {
 	}{
 		{"arm", arm, CPUOptions{Info: true}, map[string]float64{
 			`node_cpu_info{cpu="0",model_name="ARMv7 Processor rev 4 (v7l)"}`: 1, `node_cpu_info{cpu="1",model_name="ARMv7 Processor rev 4 (v7l)"}`: 1}},
+		{"old arm", oldARM, CPUOptions{Info: true}, map[string]float64{
+			`node_cpu_info{cpu="0",model_name="Feroceon 88FR131 rev 1 (v5l)"}`: 1, `node_cpu_info{cpu="1",model_name="Feroceon 88FR131 rev 1 (v5l)"}`: 1}},
+		{"arm64", arm64, CPUOptions{InfoFlagsInclude: ptr("^(aes|sve)$")}, map[string]float64{`node_cpu_info{cpu="0"}`: 1, `node_cpu_flag_info{flag="aes"}`: 1}},
+		{"riscv64", riscv, CPUOptions{Info: true}, map[string]float64{
+			`node_cpu_info{core="1",cpu="0",model_name="rv64imafdc"}`: 1, `node_cpu_info{core="2",cpu="1",model_name="rv64imafdc"}`: 1}},
+		{"mips", mips, CPUOptions{Info: true}, map[string]float64{
+			`node_cpu_info{cpu="0",vendor="MediaTek MT7621 ver:1 eco:3",model_name="MIPS 1004Kc V2.15"}`: 1,
+			`node_cpu_info{cpu="1",vendor="MediaTek MT7621 ver:1 eco:3",model_name="MIPS 1004Kc V2.15"}`: 1}},
 		{"flags bring info with them", arm, CPUOptions{InfoFlagsInclude: ptr("^(neon|thumb)$")}, map[string]float64{
 			`node_cpu_info{cpu="0",model_name="ARMv7 Processor rev 4 (v7l)"}`: 1, `node_cpu_info{cpu="1",model_name="ARMv7 Processor rev 4 (v7l)"}`: 1,
 			`node_cpu_flag_info{flag="neon"}`: 1, `node_cpu_flag_info{flag="thumb"}`: 1}},
@@ -56,6 +73,7 @@ func TestCPUInfoMalformed(t *testing.T) {
 func FuzzCPUInfo(f *testing.F) {
 	f.Add("processor : 0\nflags : a b\nbugs : c\n\nprocessor : 1\n")
 	f.Add("processor : 0\nprocessor : 0\nflags\n")
+	f.Add("system type : a\nProcessor : b\nprocessor : 0\nhart : 1\nisa : c\nprocessor : 1\nisa : d\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.ToValidUTF8(text, "") != text {
 			text = strings.ToValidUTF8(text, "?")

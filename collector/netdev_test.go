@@ -92,6 +92,15 @@ func TestSameNetwork(t *testing.T) {
 	})
 }
 
+// self prepares this test binary as a process of its own. Where the tests run
+// under an emulator (make test-cross), the kernel cannot start it by itself.
+func self(args ...string) *exec.Cmd {
+	if emulator := os.Getenv("NODEPUSH_TEST_EMULATOR"); emulator != "" {
+		return exec.Command(emulator, append([]string{os.Args[0]}, args...)...)
+	}
+	return exec.Command(os.Args[0], args...)
+}
+
 // inNewNetwork runs check in a child process that has a network namespace of
 // its own. The test that calls it must do nothing before that may fail there.
 func inNewNetwork(t *testing.T, check func()) {
@@ -102,7 +111,7 @@ func inNewNetwork(t *testing.T, check func()) {
 		return
 	}
 	needRoot(t, "a network namespace")
-	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	child := self("-test.run=^"+t.Name()+"$", "-test.v")
 	child.Env = append(os.Environ(), inside+"="+t.Name())
 	child.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET}
 	out, err := child.CombinedOutput()

@@ -108,6 +108,7 @@ func (f *feed) fill(l limits, now time.Time) (final bool) {
 // is still to be delivered.
 func (f *feed) take(frame wal.Frame, now time.Time) {
 	f.stats.readTo(frame.Seq + 1)
+	defer f.queued()
 	d, err := f.dec.decode(frame)
 	if err != nil {
 		if frame.Kind != wal.Head && !f.delivered(frame.Seq) {
@@ -130,7 +131,15 @@ func (f *feed) take(frame wal.Frame, now time.Time) {
 	f.stats.drop(dropDamaged, d.lost)
 	f.pending = append(f.pending, item{decoded: d, segment: frame.Segment, read: now})
 	f.samples += d.count
-	f.stats.queued(len(f.pending), f.pending[0].time)
+}
+
+// queued notes what is pending.
+func (f *feed) queued() {
+	oldest := int64(0)
+	if len(f.pending) > 0 {
+		oldest = f.pending[0].time
+	}
+	f.stats.queued(len(f.pending), oldest)
 }
 
 // delivered reports whether the receiver has the collection with that number.
@@ -218,9 +227,5 @@ func (f *feed) done(n int) {
 	if f.next >= f.fixed.To {
 		f.fixed = wal.Range{}
 	}
-	oldest := int64(0)
-	if rest > 0 {
-		oldest = f.pending[0].time
-	}
-	f.stats.queued(rest, oldest)
+	f.queued()
 }

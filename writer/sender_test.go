@@ -18,7 +18,9 @@ func TestSenderDelivers(t *testing.T) {
 	p.collect(7) // three series end
 	eventually(t, "both sinks have everything", func() bool { return a.samples() == 47 && b.samples() == 47 })
 	eventually(t, "markers of staleness", func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.dropped == 3 })
-	eventually(t, "acknowledged", func() bool { return p.value("nodepush_backlog_frames", "a") == 0 })
+	eventually(t, "acknowledged", func() bool {
+		return p.value("nodepush_backlog_frames", "a") == 0 && p.value("nodepush_backlog_frames", "b") == 0
+	})
 	if got := p.value("nodepush_sent_samples_total", "a"); got != 47 {
 		t.Errorf("sent samples = %v, want 47", got)
 	}

@@ -48,7 +48,7 @@ type stats struct {
 	newest     int64         // time of the newest sample accepted, ms; 0: none yet
 	from, read uint64        // what is from here to there is in the sender's hands or delivered
 	pending    int           // collections in the sender's hands
-	oldest     int64         // time of the first of them, ms
+	oldest     int64         // time of the first of them, ms; 0: there is none, or it is not known yet
 }
 
 // requestCount is how many requests ended with a code.
@@ -116,10 +116,12 @@ func (s *stats) begin(seq uint64) {
 }
 
 // readTo notes that everything before seq is in the sender's hands, so that
-// the log may forget it without a loss.
+// the log may forget it without a loss. Until queued tells what became of it,
+// it waits.
 func (s *stats) readTo(seq uint64) {
 	s.mu.Lock()
 	s.read = max(s.read, seq)
+	s.pending++
 	s.mu.Unlock()
 }
 
@@ -153,7 +155,7 @@ func (s *stats) waitingLocked(end uint64) (frames uint64) {
 
 // ageLocked returns how old the first collection in the sender's hands is.
 func (s *stats) ageLocked(now time.Time) time.Duration {
-	if s.pending == 0 {
+	if s.oldest == 0 {
 		return 0
 	}
 	return max(0, now.Sub(time.UnixMilli(s.oldest)))
@@ -164,7 +166,7 @@ func (s *stats) backlog(end uint64) Backlog {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := Backlog{Receiver: s.receiver, Frames: s.waitingLocked(end)}
-	if s.pending > 0 {
+	if s.oldest != 0 {
 		b.Oldest = time.UnixMilli(s.oldest)
 	}
 	return b

@@ -13,10 +13,19 @@ import (
 	"time"
 )
 
+// self prepares this test binary as a process of its own. Where the tests run
+// under an emulator (make test-cross), the kernel cannot start it by itself.
+func self(args ...string) *exec.Cmd {
+	if emulator := os.Getenv("NODEPUSH_TEST_EMULATOR"); emulator != "" {
+		return exec.Command(emulator, append([]string{os.Args[0]}, args...)...)
+	}
+	return exec.Command(os.Args[0], args...)
+}
+
 // child starts this test binary as a second process.
 func child(t *testing.T, task, dir string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	cmd := self()
 	cmd.Env = append(os.Environ(), "WAL_TEST_CHILD="+task, "WAL_TEST_DIR="+dir)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
