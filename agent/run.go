@@ -53,8 +53,11 @@ func (a *agent) attend(signals <-chan os.Signal, stop context.CancelCauseFunc, e
 		case s := <-signals:
 			switch {
 			case s == syscall.SIGHUP && !stopping && next == nil:
+				a.notifyReloading()
 				if next = a.reload(); next != nil {
 					stop(errReload)
+				} else {
+					a.notifyRefused()
 				}
 			case s == syscall.SIGHUP:
 				a.log.Info("signal is ignored while stopping", "signal", s)
@@ -63,6 +66,7 @@ func (a *agent) attend(signals <-chan os.Signal, stop context.CancelCauseFunc, e
 				a.exit(1)
 			default:
 				a.log.Info("stopping", "signal", s)
+				a.notifyStopping()
 				stopping, next = true, nil
 				stop(nil)
 			}
@@ -161,6 +165,7 @@ func (a *agent) live(ctx context.Context, c *Config) error {
 	}
 	a.log.Info("running", "instance", label(sources[0].metric, "instance"), "collectors", len(c.Collectors),
 		"interval", c.Interval, "receivers", len(c.Writer.Receivers), "wal", c.Writer.Dir)
+	a.notifyReady(c)
 
 	select {
 	case <-ctx.Done():
