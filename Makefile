@@ -20,7 +20,7 @@ demo: build ## the main job against an embedded receiver; Ctrl-C ends it
 	./nodepush demo
 
 test: ## everything; the end-to-end tests install Prometheus' Debian packages when they are missing
-	go test -count=1 ./...
+	go test -count=1 -timeout 30m ./...
 
 test-unit: ## without the end-to-end tests
 	go test $(PKGS)
@@ -29,7 +29,7 @@ test-race:
 	go test -race $(PKGS)
 
 test-e2e:
-	go test -v ./e2e
+	go test -v -timeout 30m ./e2e
 
 lint: ## vet, staticcheck; the import arrows are a test (arch_test.go)
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
@@ -44,8 +44,8 @@ fuzz: ## every fuzz target for FUZZTIME each
 	  done; \
 	done
 
-bench: ## one table: this agent beside node_exporter + vmagent, into the same sink
-	go test ./e2e -run '^$$' -bench SideBySide -benchtime 1x -timeout 20m
+bench: ## two tables: this agent beside node_exporter + vmagent, into the same sink; bytes on the wire by protocol and batch
+	go test ./e2e -run '^$$' -bench 'SideBySide|WireBytes' -benchtime 1x -timeout 30m
 
 bench-wal: ## bytes per sample of the log over 20 minutes of real rounds of 1 s
 	go test ./e2e -run '^$$' -bench LogBytes -benchtime 1x -timeout 40m

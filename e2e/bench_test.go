@@ -3,23 +3,17 @@ package e2e
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"io/fs"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"text/tabwriter"
 	"time"
 
-	"github.com/golang/snappy"
-	"github.com/prometheus/prometheus/prompb"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,59 +22,6 @@ const (
 	benchWindow   = 60 * time.Second
 	benchOffline  = 60 * time.Second
 )
-
-// sink counts what arrives: the same for every stack.
-type sink struct {
-	down     atomic.Bool // answers 503
-	requests atomic.Int64
-	samples  atomic.Int64
-	bytes    atomic.Int64
-	mu       sync.Mutex
-	newest   map[string]float64 // last value of the series that the report needs, by name
-	series   map[string]bool
-	loads    int64 // samples of node_load1: one a round
-}
-
-func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil || s.down.Load() {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
-	}
-	var req prompb.WriteRequest
-	raw, err := snappy.Decode(nil, body)
-	if err == nil {
-		err = req.Unmarshal(raw)
-	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	s.requests.Add(1)
-	s.bytes.Add(int64(len(body)))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range req.Timeseries {
-		ts := &req.Timeseries[i]
-		s.samples.Add(int64(len(ts.Samples)))
-		var id strings.Builder
-		name := ""
-		for _, l := range ts.Labels {
-			if l.Name == "__name__" {
-				name = l.Value
-			}
-			fmt.Fprintf(&id, "%s=%s,", l.Name, l.Value)
-		}
-		s.series[id.String()] = true
-		if name == "node_load1" {
-			s.loads += int64(len(ts.Samples))
-		}
-		if n := len(ts.Samples); n > 0 && (strings.HasPrefix(name, "go_memstats_mallocs") || strings.HasPrefix(name, "nodepush_")) {
-			s.newest[name] = ts.Samples[n-1].Value
-		}
-	}
-	w.WriteHeader(http.StatusNoContent)
-}
 
 // usage is what the kernel has accounted to some processes.
 type usage struct {
@@ -142,7 +83,7 @@ type stack struct {
 
 // row is what a stack showed in the window.
 type row struct {
-	name            string
+	name, protocol  string
 	series, samples int64
 	usage           usage
 	wire, wal       float64 // bytes per sample; wal while the sink was down
@@ -154,7 +95,7 @@ type row struct {
 // run lets the stack deliver for the window and then queue while the sink is down.
 func (st stack) run(t testing.TB) (r row) {
 	t.Helper()
-	s := &sink{newest: map[string]float64{}, series: map[string]bool{}}
+	s := &sink{}
 	server := httptest.NewServer(s)
 	defer server.Close()
 	processes := st.start(server.URL + "/api/v1/write")
@@ -166,14 +107,20 @@ func (st stack) run(t testing.TB) (r row) {
 	})
 	time.Sleep(2 * benchInterval) // past the start
 
-	before, samples, wire, mallocs := measure(t, processes...), s.samples.Load(), s.bytes.Load(), s.value("go_memstats_mallocs_total")
+	before, samples, wire := measure(t, processes...), s.samples.Load(), s.bytes.Load()
+	mallocs, _ := s.value("go_memstats_mallocs_total")
 	requests := s.requests.Load()
 	time.Sleep(benchWindow)
 	after := measure(t, processes...)
 	r = row{name: st.name, samples: s.samples.Load() - samples, requests: s.requests.Load() - requests}
 	r.usage = usage{cpu: after.cpu - before.cpu, user: after.user - before.user, system: after.system - before.system, rss: after.rss, anon: after.anon}
 	r.wire = float64(s.bytes.Load()-wire) / float64(r.samples)
-	r.allocs = (s.value("go_memstats_mallocs_total") - mallocs) / float64(benchWindow/benchInterval)
+	later, _ := s.value("go_memstats_mallocs_total")
+	r.allocs = (later - mallocs) / float64(benchWindow/benchInterval)
+	r.protocol = "1.0"
+	if all := s.received(); all[len(all)-1].v2 {
+		r.protocol = "2.0"
+	}
 	r.series = r.samples / int64(benchWindow/benchInterval)
 
 	queued := size(t, st.queue)
@@ -185,19 +132,6 @@ func (st stack) run(t testing.TB) (r row) {
 	r.offline = r.series * int64(benchOffline/benchInterval)
 	r.wal = float64(size(t, st.queue)-queued) / float64(r.offline)
 	return r
-}
-
-// rounds returns how many rounds have arrived.
-func (s *sink) rounds() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.loads
-}
-
-func (s *sink) value(name string) float64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.newest[name]
 }
 
 // size is the number of bytes in the files below dir.
@@ -261,14 +195,14 @@ func report(b *testing.B, rows ...row) {
 	bare := bareLoop(b, files)
 	var text bytes.Buffer
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "stack\tseries\tCPU µs/sample\tuser\tsystem\tRSS MiB\tanonymous\twire B/sample\trequests\tdisk B/sample offline\tallocations/round\t")
+	fmt.Fprintln(w, "stack\tremote write\tseries\tCPU µs/sample\tuser\tsystem\tRSS MiB\tanonymous\twire B/sample\trequests\tdisk B/sample offline\tallocations/round\t")
 	for _, r := range rows {
 		share := float64(r.usage.user) / max(1, float64(r.usage.user+r.usage.system))
 		cpu := perSample(r.usage.cpu, r.samples)
-		fmt.Fprintf(w, "%s\t%d\t%.2f\t%.2f\t%.2f\t%.1f\t%.1f\t%.2f\t%d\t%.2f\t%.0f\t\n", r.name, r.series, cpu, cpu*share, cpu*(1-share),
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.2f\t%.2f\t%.2f\t%.1f\t%.1f\t%.2f\t%d\t%.2f\t%.0f\t\n", r.name, r.protocol, r.series, cpu, cpu*share, cpu*(1-share),
 			float64(r.usage.rss)/(1<<20), float64(r.usage.anon)/(1<<20), r.wire, r.requests, r.wal, r.allocs)
 	}
-	fmt.Fprintf(w, "open-read-close of %d files\t%d\t%.2f\t\t\t\t\t\t\t\t\t\n", len(files), rows[0].series, perSample(bare, rows[0].series))
+	fmt.Fprintf(w, "open-read-close of %d files\t\t%d\t%.2f\t\t\t\t\t\t\t\t\t\n", len(files), rows[0].series, perSample(bare, rows[0].series))
 	w.Flush()
 	fmt.Printf("\n%s interval, %s window, then %s with the sink down\n%s\n", benchInterval, benchWindow, benchOffline, &text)
 }

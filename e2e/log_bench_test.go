@@ -25,7 +25,7 @@ func BenchmarkLogBytes(b *testing.B) {
 		p.stop(b, syscall.SIGTERM, 15*time.Second)
 		bytes := size(b, filepath.Join(dir, "wal"))
 
-		s := &sink{newest: map[string]float64{}, series: map[string]bool{}}
+		s := &sink{}
 		server := httptest.NewServer(s)
 		write(b, config, fmt.Sprintf("global: {scrape_interval: 1h}\nremote_write: [{url: '%s/api/v1/write', name: sink}]\nwal: {dir: %s}\n",
 			server.URL, filepath.Join(dir, "wal")))

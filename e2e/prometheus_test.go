@@ -18,27 +18,29 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// prometheus is Debian's Prometheus as a remote-write receiver.
+// prometheus is a remote-write receiver: Debian's Prometheus, or prometheus2.
 type prometheus struct {
 	*process
-	t    *testing.T
-	dir  string
-	addr string
+	t       *testing.T
+	addr    string
+	command []string
+	probe   string // path that answers 200 when it is ready
 }
 
+// startPrometheus starts Debian's Prometheus, which knows 1.0 only.
 func startPrometheus(t *testing.T) *prometheus {
-	p := &prometheus{t: t, dir: t.TempDir(), addr: freePort(t)}
-	write(t, filepath.Join(p.dir, "prometheus.yml"), "global: {scrape_interval: 1h}\n")
+	dir, addr := t.TempDir(), freePort(t)
+	p := &prometheus{t: t, addr: addr, probe: "/-/ready", command: []string{need(t, "prometheus", "prometheus"),
+		"--config.file=" + write(t, filepath.Join(dir, "prometheus.yml"), "global: {scrape_interval: 1h}\n"),
+		"--storage.tsdb.path=" + filepath.Join(dir, "data"), "--web.listen-address=" + addr, "--web.enable-remote-write-receiver", "--log.level=warn"}}
 	p.run()
 	return p
 }
 
 // run starts the program, again after a death on the data it left.
 func (p *prometheus) run() {
-	p.process = start(p.t, need(p.t, "prometheus", "prometheus"),
-		"--config.file="+filepath.Join(p.dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(p.dir, "data"),
-		"--web.listen-address="+p.addr, "--web.enable-remote-write-receiver", "--log.level=warn")
-	ready(p.t, "http://"+p.addr+"/-/ready")
+	p.process = start(p.t, p.command[0], p.command[1:]...)
+	ready(p.t, "http://"+p.addr+p.probe)
 }
 
 type series struct {

@@ -29,6 +29,7 @@ type labelRange func(yield func(name, value string))
 
 // protocol is how a request announces what its body is.
 type protocol struct {
+	name        string // for people
 	contentType string
 	version     string // X-Prometheus-Remote-Write-Version
 }
@@ -37,8 +38,8 @@ type protocol struct {
 // https://prometheus.io/docs/specs/prw/remote_write_spec/#protocol
 // https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/#protocol
 var (
-	protocol1 = &protocol{contentType: "application/x-protobuf", version: "0.1.0"}
-	protocol2 = &protocol{contentType: "application/x-protobuf;proto=io.prometheus.write.v2.Request", version: "2.0.0"}
+	protocol1 = &protocol{name: "1.0", contentType: "application/x-protobuf", version: "0.1.0"}
+	protocol2 = &protocol{name: "2.0", contentType: "application/x-protobuf;proto=io.prometheus.write.v2.Request", version: "2.0.0"}
 )
 
 // message returns the encoder of the protocol's message.

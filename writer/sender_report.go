@@ -100,7 +100,7 @@ func (r *reporter) refusals() {
 func (r *reporter) accepted(p *protocol) {
 	if !r.delivered {
 		r.delivered = true
-		r.log.Info("delivering", "protocol", p.version)
+		r.log.Info("delivering", "remote_write", p.name)
 	}
 	if !r.now().Before(r.nextRefused) {
 		r.refusals()
