@@ -9,7 +9,7 @@ DIST     ?= dist
 IMAGE    ?= nodepush:$(VERSION)
 PKGS     := $(shell go list ./... | grep -v /e2e)
 
-.PHONY: all build demo test test-unit test-race test-e2e lint fuzz bench bench-wal cross test-cross golden deb image clean FORCE
+.PHONY: vm test-vm all build demo test test-unit test-race test-e2e lint fuzz bench bench-wal cross test-cross golden deb image clean FORCE
 
 all: build
 
@@ -73,15 +73,25 @@ test-cross: ## the unit tests as 386, and under qemu-user as arm64 and armv7; ve
 	NODEPUSH_TEST_EMULATOR=qemu-arm-static $(call cross_env,armv7) go test -count=1 -exec qemu-arm-static -skip '$(NOT_IN_QEMU)' $(PKGS)
 
 golden: ## rewrite the recorded output and the generated documentation; review the diff
-	go test -p 1 ./collector ./agent -run "Golden|Document|Tables" -update
+	go test -p 1 ./collector ./agent ./view -run "Golden|Document|Tables" -update
 
-deb: build ## $(DIST)/nodepush_VERSION_ARCH.deb for GOARCH and GOARM
-	packaging/deb.sh $(BINARY) "$(VERSION)" $(DIST)
+deb: ## $(DIST)/nodepush_VERSION_ARCH.deb for GOARCH and GOARM
+	GOMIPS=softfloat $(MAKE) build BINARY=$(DIST)/deb/nodepush
+	packaging/deb.sh $(DIST)/deb/nodepush "$(VERSION)" $(DIST)
 
 image: build ## the container image $(IMAGE), with whatever builder docker has; needs no network
 	mkdir -p dist
 	env -u GOOS -u GOARCH -u GOARM go run packaging/rootfs.go $(BINARY) > dist/rootfs.tar
 	docker build --tag $(IMAGE) .
+
+# The base of the test VM is kept by the hash of what makes it.
+VM = .cache/vm/$(shell cat e2e/vm/recipe.sh e2e/vm/base/* | sha256sum | cut -c 1-12)
+
+vm: ## the disk that machines of test-vm begin with, once; installs qemu when it is missing
+	e2e/vm/recipe.sh $(VM)
+
+test-vm: vm ## the package on a Debian with systemd in qemu: power cuts, wrong clocks, full disks
+	NODEPUSH_VM=$(abspath $(VM)) go test -tags vm -count=1 -v -timeout 30m ./e2e/vm
 
 clean:
 	rm -rf nodepush $(DIST)

@@ -11,10 +11,11 @@ import (
 // draws; metric may be imported by all.
 var arrows = map[string][]string{
 	"nodepush":            {"nodepush/agent"},
-	"nodepush/agent":      {"nodepush/collector", "nodepush/writer", "nodepush/receiver"},
+	"nodepush/agent":      {"nodepush/collector", "nodepush/writer", "nodepush/receiver", "nodepush/view"},
 	"nodepush/collector":  {},
 	"nodepush/metric":     {},
 	"nodepush/receiver":   {},
+	"nodepush/view":       {"nodepush/receiver"},
 	"nodepush/writer":     {"nodepush/writer/wal"},
 	"nodepush/writer/wal": {},
 	"nodepush/e2e":        {"nodepush/receiver"},

@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"nodepush/collector"
+	"nodepush/view"
 )
 
 // Exit statuses.
@@ -224,6 +225,6 @@ func (f *flags) once(stdout, stderr io.Writer) error {
 // demo shows the whole way of a sample.
 func (f *flags) demo(stdout, stderr io.Writer, signals chan os.Signal) error {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	held := &heldLog{to: stderr}
+	held := view.NewHeldLog(stderr)
 	return demo(stdout, f.paths, held, f.logger(held, "warn"), signals, f.length)
 }

@@ -135,11 +135,18 @@ func (v value) text() (string, bool) {
 // asSecret reads a string that is never shown again.
 func asSecret[T any](get func(*T) *config.Secret) reader[T] {
 	return reader[T]{typ: "secret", read: func(v value, dst *T) {
-		if s, ok := v.text(); ok {
+		switch s, ok := v.text(); {
+		case !ok:
+		case s == shownSecret:
+			v.fail("is what Prometheus shows in place of a secret: put the secret here, or use the key that ends in _file")
+		default:
 			*get(dst) = config.Secret(s)
 		}
 	}}
 }
+
+// shownSecret stands for every secret in the configuration that Prometheus shows.
+const shownSecret = "<secret>"
 
 // asExpanded reads a string in which ${NAME} is replaced.
 func asExpanded[T any](get func(*T) *string) reader[T] {

@@ -3,9 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,6 +16,7 @@ import (
 
 	"nodepush/collector"
 	"nodepush/receiver"
+	"nodepush/view"
 	"nodepush/writer"
 )
 
@@ -28,7 +27,7 @@ const demoInterval = time.Second
 // second what the receiver has stored: as a view of its own on a terminal, as
 // lines elsewhere. It ends after the given time, 0 for never, with a signal,
 // or with q on a terminal, and leaves nothing behind but a summary.
-func demo(out io.Writer, p collector.Paths, held *heldLog, log *slog.Logger, signals <-chan os.Signal, length time.Duration) error {
+func demo(out io.Writer, p collector.Paths, held *view.HeldLog, log *slog.Logger, signals <-chan os.Signal, length time.Duration) error {
 	dir, err := os.MkdirTemp("", "nodepush-demo-")
 	if err != nil {
 		return err
@@ -52,13 +51,18 @@ func demo(out io.Writer, p collector.Paths, held *heldLog, log *slog.Logger, sig
 	running.Go("receiver", func() { server.Serve(listener) }) // ends with ErrServerClosed
 	running.Go("agent", func() { ended <- a.run(c, stop) })
 
-	err = show(out, sink, c, listener.Addr(), held, signals, ended, length)
+	v, err := view.Open(out, view.Options{
+		Receiver: sink, Address: listener.Addr().String(), Dir: c.Writer.Dir, Collectors: len(c.Collectors), Messages: held,
+	})
+	if err == nil {
+		err = show(v, signals, ended, length)
+	}
 	stop <- syscall.SIGTERM
 	err = errors.Join(err, a.await(ended, signals, stop))
 	server.Shutdown(context.Background()) // no request is under way: its only client has ended
 	running.join(context.Background())
 	if err == nil {
-		err = summary(out, sink, c.Writer.Dir, a.collected())
+		err = v.Summary(a.collected())
 	}
 	if errors.Is(err, syscall.EPIPE) { // head(1) has seen enough
 		return nil
@@ -66,30 +70,15 @@ func demo(out io.Writer, p collector.Paths, held *heldLog, log *slog.Logger, sig
 	return err
 }
 
-// display is a way to show what a receiver has stored.
-type display interface {
-	show() error            // what is there now; each second
-	handle(os.Signal) error // an event of the terminal
-	close()
-}
-
-// show shows what sink has stored until it is time to end. When it returns,
-// the terminal is as it was, so that a second signal needs no care.
-func show(out io.Writer, sink *receiver.Receiver, c *Config, address net.Addr, held *heldLog, signals <-chan os.Signal,
-	ended chan error, length time.Duration) error {
-	events := make(chan os.Signal, 8)
-	var d display
-	var err error
-	if screen := openTerminal(out); screen != nil {
-		d, err = newLiveView(screen, &observer{sink: sink, dir: c.Writer.Dir, address: address.String()}, held, events)
-	} else {
-		d, err = newPlainView(out, sink, c.Writer.Dir, address, len(c.Collectors))
-	}
-	defer d.close()
-	if err != nil {
-		return err
-	}
-	return watch(d, signals, events, ended, length)
+// show shows what the receiver has stored until it is time to end, and closes
+// the view. When it returns, the terminal is as it was, so that a second
+// signal needs no care.
+func show(v *view.View, signals <-chan os.Signal, ended chan error, length time.Duration) error {
+	var keys group
+	defer keys.join(context.Background())
+	defer v.Close() // which ends the reading of keys
+	keys.Go("keys", v.ReadKeys)
+	return watch(v, signals, ended, length)
 }
 
 var errNoReload = errors.New("the demo has no configuration file to reload")
@@ -134,7 +123,7 @@ func (a *agent) collected() (n uint64) {
 }
 
 // watch shows what there is each second until it is time to end.
-func watch(d display, signals, events <-chan os.Signal, ended chan error, length time.Duration) error {
+func watch(v *view.View, signals <-chan os.Signal, ended chan error, length time.Duration) error {
 	var end <-chan time.Time
 	if length > 0 {
 		end = time.After(length)
@@ -145,12 +134,12 @@ func watch(d display, signals, events <-chan os.Signal, ended chan error, length
 		var err error
 		select {
 		case <-tick.C:
-			err = d.show()
-		case s := <-events:
+			err = v.Show()
+		case s := <-v.Events():
 			if s == syscall.SIGINT {
 				return nil
 			}
-			err = d.handle(s)
+			err = v.Handle(s)
 		case <-end:
 			return nil
 		case <-signals:
@@ -163,53 +152,4 @@ func watch(d display, signals, events <-chan os.Signal, ended chan error, length
 			return err
 		}
 	}
-}
-
-// summary tells what became of everything that was collected.
-func summary(out io.Writer, sink *receiver.Receiver, dir string, collected uint64) error {
-	s := sink.Stats()
-	n := samplesIn(s)
-	text := fmt.Sprintf("\n%d rounds: %d samples collected, %d stored by the receiver in %d requests, %d requests refused; "+
-		"%s B/sample on the wire, %s in the log with its dictionary\n",
-		roundsIn(sink), collected, n, s.Requests-s.Refused, s.Refused,
-		ratio(float64(s.WireBytes), float64(n), 2), ratio(float64(dirSize(dir)), float64(n), 2))
-	if s.LastRefusal != "" {
-		text += "last refusal: " + clean(s.LastRefusal) + "\n"
-	}
-	_, err := io.WriteString(out, text)
-	return err
-}
-
-// samplesIn is how many samples the receiver took, staleness markers aside:
-// they are no samples of the agent's.
-func samplesIn(s receiver.Stats) uint64 { return s.Samples + s.Histograms }
-
-// roundsIn is the number of collections that arrived: each has one sample of up.
-func roundsIn(sink *receiver.Receiver) (n uint64) {
-	for _, s := range sink.Select("up") {
-		n += s.Count
-	}
-	return n
-}
-
-// ratio writes a by b, "-" where b is 0.
-func ratio(a, b float64, digits int) string {
-	if b == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.*f", digits, a/b)
-}
-
-// dirSize is the size of the files below dir. One that vanishes meanwhile counts nothing.
-func dirSize(dir string) (size int64) {
-	filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil
-		}
-		if info, err := d.Info(); err == nil {
-			size += info.Size()
-		}
-		return nil
-	})
-	return size
 }

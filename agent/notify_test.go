@@ -97,6 +97,35 @@ func TestNotify(t *testing.T) {
 	}
 }
 
+// A manager that reads nothing keeps the agent from nothing.
+func TestNotifyDeafManager(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	newManager(t, dir+"/notify")
+	file := dir + "/nodepush.yaml"
+	write(t, file, fmt.Sprintf(serviceConfig, "a", "http://127.0.0.1:1", dir+"/wal"))
+	s := service{nodepush(t, "run", "--config.file="+file), new(journal)}
+	s.Stderr = s.journal
+	s.Env = append(s.Env, "NOTIFY_SOCKET="+dir+"/notify")
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the agent to run", func() bool { return s.journal.lines("running") == 1 })
+	write(t, file, "broken: true\n")
+	hups := 0
+	until(t, "the socket to be full", func() bool {
+		if s.journal.lines("configuration is not reloaded") == hups { // none is under way
+			s.Process.Signal(syscall.SIGHUP)
+			hups++
+		}
+		return s.journal.lines("notify the service manager") > 0
+	})
+	s.Process.Signal(syscall.SIGTERM)
+	if err := s.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, s.journal)
+	}
+}
+
 // A manager that has gone costs a line in the log and nothing else.
 func TestNotifyNobody(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", t.TempDir()+"/none")

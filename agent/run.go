@@ -257,7 +257,7 @@ func (a *agent) farewell(hard context.Context, w pipe, dir string) {
 	if hard.Err() != nil {
 		a.log.Warn("shutdown timeout is over; what is unsent stays in the log", append(left, "wal", dir)...)
 	} else if frames > 0 {
-		a.log.Info("what is unsent stays in the log and is sent after the next start", append(left, "wal", dir)...)
+		a.log.Info("what is unsent stays in the log and is sent when a receiver of that name runs again", append(left, "wal", dir)...)
 	}
 }
 

@@ -30,6 +30,7 @@ type answer struct {
 	code       int    // HTTP status; 0: no answer
 	err        error  // why there is no answer; without secrets
 	text       string // the beginning of the body
+	note       string // what is strange about a status that says little by itself
 	counts     counts
 	retryAfter time.Duration // what the receiver asked for; 0: nothing
 	unknown    bool          // the receiver may have taken the request all the same
@@ -45,16 +46,21 @@ type counts struct {
 
 // readCounts reads the headers of a 2.0 answer. One of the three is enough to
 // show that the receiver knows the message, and what it does not state is 0
-// (specification 2.0, "Required Written Response Headers").
+// (specification 2.0, "Required Written Response Headers"). Counts that cannot
+// be read count for nothing.
 func readCounts(h http.Header) (c counts) {
 	for _, kind := range []string{"Samples", "Histograms", "Exemplars"} {
-		n, err := strconv.ParseUint(h.Get("X-Prometheus-Remote-Write-"+kind+"-Written"), 10, 63)
-		if err != nil {
-			continue
-		}
-		c.stated = true
-		if kind != "Exemplars" {
-			c.written += n
+		text := h.Get("X-Prometheus-Remote-Write-" + kind + "-Written")
+		n, err := strconv.ParseUint(text, 10, 62) // two make no more than 63 bits
+		switch {
+		case text == "":
+		case err != nil:
+			return counts{}
+		default:
+			c.stated = true
+			if kind != "Exemplars" {
+				c.written += n
+			}
 		}
 	}
 	return c
@@ -65,7 +71,11 @@ func (a answer) String() string {
 	if a.err != nil {
 		return a.err.Error()
 	}
-	return "the receiver answered " + strconv.Itoa(a.code) + " " + http.StatusText(a.code)
+	s := "the receiver answered " + strconv.Itoa(a.code) + " " + http.StatusText(a.code)
+	if a.note != "" {
+		s += " " + a.note
+	}
+	return s
 }
 
 // judge gives the meaning of a status. The specification forbids to retry a
@@ -104,7 +114,10 @@ func readAnswer(resp *http.Response, now time.Time) answer {
 	n, err := io.ReadFull(resp.Body, kept)
 	a.text = readableBody(kept[:n], err == nil)
 	if a.verdict == accepted && isPage(resp.Header.Get("Content-Type"), kept[:n], err == io.EOF) {
-		a.verdict = noReceiver
+		a.verdict, a.note = noReceiver, "with an HTML page"
+	}
+	if to, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 {
+		a.note = "to " + shown(to)
 	}
 	if a.verdict == tryAgain {
 		a.retryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), now)

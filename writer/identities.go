@@ -90,10 +90,10 @@ func (n *identities) of(dict *dictionary) *identityList {
 // labels returns what the rules leave of the labels of a series; nil if they
 // drop it, or all of its labels.
 func (n *identities) labels(ls []metric.Label) labelRange {
+	if len(ls) == 0 {
+		return nil // the log has lost the labels of this series: rules must not give it others
+	}
 	if len(n.rules) == 0 {
-		if len(ls) == 0 {
-			return nil
-		}
 		return func(yield func(name, value string)) {
 			for _, l := range ls {
 				yield(l.Name, l.Value)

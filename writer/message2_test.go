@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/golang/snappy"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/relabel"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 
@@ -231,6 +234,53 @@ func TestMessage2ForgetsSymbols(t *testing.T) {
 		}
 		if len(m.symbols.texts) > maxSymbols+10_000 {
 			t.Fatalf("%d symbols after %d dictionaries", len(m.symbols.texts), n)
+		}
+	}
+}
+
+// Long texts that are gone are forgotten before they take the memory.
+func TestMessage2ForgetsLongSymbols(t *testing.T) {
+	m := newMessage2(false)
+	r := newRequest(nil, m)
+	for n := range 60 {
+		d := testDict(100)
+		for i := range d.series {
+			d.series[i].labels[1].Value = strings.Repeat("x", 4096) + fmt.Sprint(n, " ", i)
+		}
+		r.encode([]item{testItem(d, 1, 1000, always(1))}, whole, 0)
+	}
+	if m.symbols.bytes > maxSymbolBytes+(2<<20) {
+		t.Errorf("%d bytes of symbols", m.symbols.bytes)
+	}
+}
+
+// A dictionary that is larger than what may gather is not made anew for each part.
+func TestMessage2KeepsWhatIsNeeded(t *testing.T) {
+	r := newRequest(nil, newMessage2(false))
+	c := testItem(testDict(maxSymbols+10), 1, 1000, always(1))
+	r.encode([]item{c}, part{0, 10}, 0)
+	names := r.names.of(c.dict)
+	for i := range 5 {
+		r.encode([]item{c}, part{10 * i, 10*i + 10}, 0)
+	}
+	if r.names.of(c.dict) != names {
+		t.Error("the identities were made anew")
+	}
+}
+
+// A series whose labels the log has lost is not sent, whatever the rules add.
+func TestRequestSkipsHoles(t *testing.T) {
+	rule := relabel.DefaultRelabelConfig
+	rule.TargetLabel, rule.Replacement, rule.NameValidationScheme = "region", "eu", model.UTF8Validation
+	for _, p := range []*protocol{protocol1, protocol2} {
+		d := testDict(3)
+		d.holes, d.series[1] = true, series{}
+		r := newRequest([]*relabel.Config{&rule}, p.message(true))
+		if got := r.encode([]item{testItem(d, 1, 1000, func(id int) (float64, bool) { return 1, id != 1 })}, whole, 0); got.samples != 2 {
+			t.Errorf("%s: %+v, want 2 samples", p.name, got)
+		}
+		if got := len(r.families()); got != 1 {
+			t.Errorf("%s: %d families, want 1", p.name, got)
 		}
 	}
 }

@@ -10,10 +10,10 @@ import (
 // negotiation knows which protocol a receiver is spoken to. It is used by one
 // goroutine.
 //
-//	          ┌────────────── after a day ──────────────┐
-//	          ▼                                         │
-//	start ─▶ 2.0 ── 415; 2xx without counts; 400 ──▶ 1.0 ┘
-//	          │      without counts, never confirmed
+//	          ┌──────────────── after a day, to try ────────────────┐
+//	          ▼                                                     │
+//	start ─▶ 2.0 ── 415; 2xx without counts; a refusal without ──▶ 1.0
+//	          │      counts, unless confirmed; trying: anything else
 //	          └── an answer with counts: confirmed
 //
 // Receivers that do not know the message of 2.0 find it valid and empty
@@ -25,12 +25,18 @@ type negotiation struct {
 
 	current   *protocol
 	confirmed bool      // the receiver is known to understand 2.0
+	mute      int       // refusals without counts since then, in a row
+	probing   bool      // 1.0 is known to work, and 2.0 is tried again
 	since     time.Time // of the finding that it does not
 }
 
 // probeAfter is how long a receiver that did not understand 2.0 is spoken to
 // in 1.0 before 2.0 is tried again.
 const probeAfter = 24 * time.Hour
+
+// muteRefusals without counts in a row are taken for the answers of another
+// receiver than the one that counted: an older version that took its place.
+const muteRefusals = 5
 
 // newNegotiation begins with what was found before, unless that was about
 // another address or says nothing.
@@ -63,7 +69,7 @@ func (n *negotiation) found() string {
 	switch {
 	case n.choice == Message1:
 		return ""
-	case n.current == protocol1:
+	case n.current == protocol1, n.probing:
 		return fmt.Sprintf("%s %s %d", protocol1.version, n.address, n.since.Unix())
 	case n.confirmed:
 		return strings.Join([]string{protocol2.version, n.address}, " ")
@@ -80,7 +86,7 @@ func (n *negotiation) probe(now time.Time) bool {
 	if age := now.Sub(n.since); age >= 0 && age < probeAfter {
 		return false
 	}
-	n.current = protocol2
+	n.current, n.probing = protocol2, true
 	return true
 }
 
@@ -95,11 +101,16 @@ func (n *negotiation) judge(a answer) verdict {
 		return a.verdict
 	}
 	if a.counts.stated {
-		n.confirmed = true
+		n.confirmed, n.probing, n.mute = true, false, 0
 		return a.verdict
 	}
+	if a.verdict == rejected {
+		n.mute++
+	}
 	switch {
-	case a.verdict == accepted, a.verdict == rejected && a.code == 400 && !n.confirmed:
+	case a.verdict == accepted, n.probing: // what it does not do with 2.0 it does with 1.0
+		return unsupported
+	case a.verdict == rejected && (!n.confirmed || n.mute > muteRefusals):
 		return unsupported
 	}
 	return a.verdict
@@ -110,6 +121,6 @@ func (n *negotiation) fallBack(now time.Time) bool {
 	if n.choice != MessageAuto || n.current == protocol1 {
 		return false
 	}
-	n.current, n.confirmed, n.since = protocol1, false, now
+	n.current, n.confirmed, n.probing, n.since = protocol1, false, false, now
 	return true
 }

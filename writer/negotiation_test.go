@@ -3,6 +3,7 @@ package writer
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -36,7 +37,8 @@ func TestNegotiationJudges(t *testing.T) {
 		{"400 without counts", MessageAuto, false, 400, counts{}, unsupported},
 		{"400 without counts, confirmed before", MessageAuto, true, 400, counts{}, rejected},
 		{"400 with counts", MessageAuto, false, 400, counted, rejected},
-		{"409 without counts", MessageAuto, false, 409, counts{}, rejected},
+		{"409 without counts", MessageAuto, false, 409, counts{}, unsupported},
+		{"409 without counts, confirmed before", MessageAuto, true, 409, counts{}, rejected},
 		{"500", MessageAuto, false, 500, counts{}, tryAgain},
 		{"429", MessageAuto, false, 429, counts{}, tryAgain},
 		{"404", MessageAuto, false, 404, counts{}, noReceiver},
@@ -190,6 +192,67 @@ func TestSenderProbesDaily(t *testing.T) {
 	})
 }
 
+// Whatever a receiver of 1.0 answers when it is asked again: 1.0 goes on.
+func TestProbeLosesNothing(t *testing.T) {
+	for _, code := range []int{400, 403, 404, 405, 409, 413, 415, 422, 429, 431, 500, 501, 503} {
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
+			inBubbleAs(t, t.TempDir(), Receiver{Message: MessageAuto}, nil, func(p *pipe, s *sink) {
+				p.appendNow(5, time.Hour)
+				s.arrivals(time.Second)
+				s.mu.Lock()
+				s.refuse2 = code
+				s.mu.Unlock()
+				for range 30 {
+					p.appendNow(5, time.Hour)
+					time.Sleep(time.Hour)
+				}
+				if got := s.samples(); got != 5*31 {
+					t.Errorf("%d samples arrived, want %d", got, 5*31)
+				}
+				if found := p.senders[0].cursor.State().Protocol; !strings.HasPrefix(found, v1) {
+					t.Errorf("found %q, want 1.0", found)
+				}
+			})
+		})
+	}
+}
+
+// A kill while 2.0 is tried again does not make the finding forgotten.
+func TestProbeKeepsTheFinding(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	n := newNegotiation(MessageAuto, "http://a/", "")
+	n.fallBack(now)
+	before := n.found()
+	if !n.probe(now.Add(probeAfter)) || n.found() != before || n.current != protocol2 {
+		t.Errorf("while probing %q is found, want %q", n.found(), before)
+	}
+	n.judge(answer{verdict: accepted, code: 200, counts: counts{stated: true}})
+	if !strings.HasPrefix(n.found(), v2) {
+		t.Errorf("after counts %q is found, want 2.0", n.found())
+	}
+}
+
+// An older receiver takes the place of one that counted.
+func TestReceiverIsRolledBack(t *testing.T) {
+	for _, code := range []int{400, 409, 415, 422} {
+		inBubbleAs(t, t.TempDir(), Receiver{Message: MessageAuto}, nil, func(p *pipe, s *sink) {
+			s.knows2 = true
+			p.appendNow(5, time.Hour)
+			s.arrivals(time.Second)
+			s.mu.Lock()
+			s.knows2, s.refuse2 = false, code
+			s.mu.Unlock()
+			for range 30 {
+				p.appendNow(5, time.Hour)
+				time.Sleep(time.Minute)
+			}
+			if got, lost := s.samples(), p.dropped("r", "rejected"); got+lost != 5*31 || lost > 5*muteRefusals {
+				t.Errorf("%d: %d samples arrived, %d rejected", code, got, lost)
+			}
+		})
+	}
+}
+
 // Where 2.0 is demanded, a receiver that does not understand it is held.
 func TestSenderDemands2(t *testing.T) {
 	s := newSink(t, nil)
@@ -276,7 +339,7 @@ func TestReadCounts(t *testing.T) {
 		want                           counts
 	}{
 		{"", "", "", counts{}}, {"5", "", "", counts{true, 5}}, {"5", "2", "9", counts{true, 7}}, {"0", "", "", counts{true, 0}},
-		{"", "", "4", counts{true, 0}}, {"-1", "x", "", counts{}}, {"99999999999999999999", "", "", counts{}},
+		{"", "", "4", counts{true, 0}}, {"-1", "x", "", counts{}}, {"99999999999999999999", "", "", counts{}}, {"5, 5", "0", "", counts{}},
 	} {
 		h := http.Header{}
 		for name, v := range map[string]string{"Samples": c.samples, "Histograms": c.histograms, "Exemplars": c.exemplars} {
@@ -320,6 +383,29 @@ func TestFindingIsSaved(t *testing.T) {
 	p = openPipe(t, dir, testClock(), auto(testReceiver("r", s.URL))).start()
 	p.collect(5)
 	eventually(t, "it arrives", func() bool { return s.samples() == 10 })
+}
+
+// A receiver that is slow with metadata, or never answers to it, gets its samples.
+func TestMetadataWaits(t *testing.T) {
+	for _, slow := range []time.Duration{300 * time.Millisecond, 30 * time.Second} {
+		r := Receiver{Message: Message1, Timeout: time.Minute, Metadata: Metadata{Send: true, Interval: time.Minute, MaxSamples: 1}}
+		inBubbleAs(t, t.TempDir(), r, nil, func(p *pipe, s *sink) {
+			s.judge = func(_ int, w *prompb.WriteRequest) int {
+				if len(w.Metadata) > 0 {
+					time.Sleep(slow)
+				}
+				return 204
+			}
+			for range 20 {
+				p.appendNow(50, time.Hour)
+				time.Sleep(5 * time.Second)
+				if got := p.Backlog()[0].Frames; got != 0 {
+					t.Errorf("answers after %v: %d frames wait 5 s after they were made", slow, got)
+				}
+			}
+			time.Sleep(time.Minute) // the receiver's handlers end
+		})
+	}
 }
 
 // Help texts go to a receiver of 1.0 as messages of their own, in their time.

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"nodepush/metric"
 	"nodepush/writer/wal"
 )
 
@@ -37,11 +38,13 @@ type sender struct {
 	most      int           // samples a request may have, learnt from a 413; 0: not yet
 	fitted    int           // requests of about that many that were accepted since
 	unknownTo uint64        // collections below this number may have been accepted before
-	careful   bool          // until the first success: one collection a request
+	careful   bool          // until the first success: anything may have been accepted before, and 1.0 gets one collection a request
 	searched  time.Time     // when the last search for rejected series began
 	rest      time.Duration // before the next batch: the first success after a long outage does not start a race
 	tally     tally         // of the request's body
-	described time.Time     // when metadata was last sent
+	described time.Time     // when metadata was last begun to be sent
+
+	undescribed []*metric.Desc // families whose metadata is still to be sent
 }
 
 // errStopped ends run: there is nothing left that may be sent.
@@ -135,7 +138,7 @@ func (s *sender) ready(final bool) (n int, wait time.Duration) {
 	switch {
 	case n == 0:
 		return 0, wait
-	case s.careful:
+	case s.careful && s.protocol.current == protocol1:
 		return 1, 0
 	case final || n < len(s.feed.pending):
 		return n, 0

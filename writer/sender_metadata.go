@@ -2,32 +2,42 @@ package writer
 
 import (
 	"context"
+	"time"
 
 	"nodepush/metric"
 )
 
+// Samples wait at most so long for metadata: for a request that hangs, and for
+// requests that are answered. What is left then goes after the next batch.
+const (
+	metadataWait = 3 * time.Second
+	metadataTime = time.Second
+)
+
 // describe sends the metadata of all series to a receiver of 1.0 when that is
-// due, after samples were delivered, so that it delays none. 2.0 has metadata
-// in every series. What fails is not sent again before its time: metadata is
-// not in the log, and says the same the next time.
+// due, after samples were delivered. 2.0 has metadata in every series. What
+// fails is not sent again before its time: metadata is not in the log, and
+// says the same the next time.
 func (s *sender) describe(ctx context.Context) {
-	now := s.clock.now()
-	if !s.Metadata.Send || s.protocol.current != protocol1 || s.stopping() ||
-		!s.described.IsZero() && now.Sub(s.described) < s.Metadata.Interval {
+	if !s.Metadata.Send || s.protocol.current != protocol1 {
 		return
 	}
-	s.described = now
-	families := s.request.families()
-	for len(families) > 0 && ctx.Err() == nil {
-		n := min(len(families), s.Metadata.MaxSamples)
-		s.request.encodeMetadata(families[:n])
+	now := s.clock.now()
+	if len(s.undescribed) == 0 && (s.described.IsZero() || now.Sub(s.described) >= s.Metadata.Interval) {
+		s.described, s.undescribed = now, s.request.families()
+	}
+	ctx, cancel := context.WithTimeout(ctx, metadataWait)
+	defer cancel()
+	for begin := time.Now(); len(s.undescribed) > 0 && !s.stopping() && time.Since(begin) < metadataTime; {
+		n := min(len(s.undescribed), s.Metadata.MaxSamples)
+		s.request.encodeMetadata(s.undescribed[:n])
 		a := s.client.post(ctx, protocol1, s.request.body, 0)
 		s.stats.request(a, len(s.request.body), 0)
+		s.undescribed = s.undescribed[n:]
 		if a.verdict != accepted {
 			s.report.metadata(a)
-			return
+			s.undescribed = nil
 		}
-		families = families[n:]
 	}
 }
 

@@ -48,6 +48,9 @@ func (s *sender) post(ctx context.Context, b *batch) (answer, error) {
 		}
 		s.stats.request(a, len(s.request.body), attempt)
 		if a.verdict == unsupported {
+			if a.code/100 == 2 {
+				a.note = "without X-Prometheus-Remote-Write-Samples-Written"
+			}
 			if s.fallBack(a, b.n) {
 				encoded, attempt = false, -1
 				continue

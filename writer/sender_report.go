@@ -87,11 +87,15 @@ func (r *reporter) refusals() {
 	if r.lost == 0 {
 		return
 	}
-	what := "receiver rejected samples"
+	what := "samples are lost: the receiver rejects them"
 	if r.refusal.verdict == accepted {
-		what = "receiver accepted samples but counts them as not written"
+		what = "samples are lost: the receiver accepted them but counts them as not written"
 	}
-	r.log.Warn(what, "samples", r.lost, "err", r.refusal.String(), "answer", oneLine(r.refusal.text))
+	args := []any{"samples", r.lost, "err", r.refusal.String(), "answer", oneLine(r.refusal.text)}
+	if !r.delivered {
+		args = append(args, "hint", "it has accepted nothing since the start: is the url right?")
+	}
+	r.log.Warn(what, args...)
 	r.lost, r.nextRefused = 0, r.now().Add(summaryEvery)
 }
 

@@ -9,9 +9,12 @@ import "encoding/binary"
 type symbols struct {
 	numbers map[string]uint32
 	texts   []string // by number
+	bytes   int      // of the texts
 	refs    []uint32 // by number; 0: not in the request
 	used    []uint32 // numbers in the request
 	raw     []byte   // fields Request.symbols of the request
+
+	base, baseBytes int // texts and their bytes after the first request since the reset; 0: not known yet
 }
 
 // number returns the number of a text.
@@ -19,6 +22,7 @@ func (s *symbols) number(text string) uint32 {
 	n, ok := s.numbers[text]
 	if !ok {
 		n = uint32(len(s.texts))
+		s.bytes += len(text)
 		s.numbers[text] = n
 		s.texts, s.refs = append(s.texts, text), append(s.refs, 0)
 	}
@@ -53,12 +57,25 @@ func (s *symbols) ref(number uint32) uint32 {
 	return s.refs[number]
 }
 
-// full reports whether most of what the table holds is needed no more.
-func (s *symbols) full() bool { return len(s.texts) > maxSymbols+2*len(s.used) }
+// full reports whether most of what the table holds is needed no more. The
+// first request after a reset shows what is: it has the texts of all series
+// of its sources, sent or not.
+func (s *symbols) full() bool {
+	if s.base == 0 {
+		if len(s.used) > 0 {
+			s.base, s.baseBytes = len(s.texts), s.bytes
+		}
+		return false
+	}
+	return len(s.texts) > maxSymbols+2*s.base || s.bytes > maxSymbolBytes+2*s.baseBytes
+}
 
-// maxSymbols is how many texts nobody needs may gather: names of containers,
-// say, that are long gone.
-const maxSymbols = 1 << 16
+// How many texts nobody needs may gather, and how many bytes of them: names of
+// containers, say, that are long gone.
+const (
+	maxSymbols     = 1 << 16
+	maxSymbolBytes = 4 << 20
+)
 
 // appendNumber appends a number to an identity.
 func appendNumber(dst []byte, n uint32) []byte { return binary.LittleEndian.AppendUint32(dst, n) }

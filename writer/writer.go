@@ -144,6 +144,10 @@ func open(c Config, log *slog.Logger, clock clock) (*Writer, error) {
 			return nil, errors.Join(err, w.log.Close())
 		}
 	}
+	for _, o := range w.log.Orphans() {
+		log.Warn("a receiver that is no longer configured left collections unsent; to send them, give a receiver its name",
+			"name", o.Name, "frames", o.Frames, "kept_until", o.Until.UTC().Format(time.RFC3339))
+	}
 	w.senders, w.encoder = senders, newEncoder(w.log, c.MaxSize, restore(w.log))
 	return w, nil
 }

@@ -73,6 +73,7 @@ func (l *Log) Cursor(name string) (*Cursor, error) {
 	}
 	c.state = state
 	l.cursors[name] = c
+	delete(l.orphans, cursorName(name))
 	l.raiseLocked(state.end())
 	l.mu.Unlock()
 	if c.generation == 0 && attached {
@@ -129,15 +130,6 @@ func (l *Log) readCursor(path string) (slot, error) {
 		return slot{}, err
 	}
 	return decodeCursor(b[:n])
-}
-
-// cursorEnd returns one past the highest number that a cursor file knows of.
-func (l *Log) cursorEnd(name string) uint64 {
-	s, err := l.readCursor(filepath.Join(l.dir, name))
-	if err != nil {
-		return 0
-	}
-	return s.state.end()
 }
 
 // create makes a new cursor durable, once, so that a receiver which hears of

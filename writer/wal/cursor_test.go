@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func equalState(a, b State) bool {
@@ -226,7 +227,8 @@ func TestCleanIsTakenBack(t *testing.T) {
 	mustClose(t, l)
 }
 
-// A cursor that nobody opens holds nothing, but its numbers stay taken.
+// A cursor that nobody opens holds its segments for a day, so that its name can
+// be given back; its numbers stay taken for ever.
 func TestUnconfiguredCursor(t *testing.T) {
 	dir := t.TempDir()
 	l := mustOpen(t, dir, options())
@@ -235,15 +237,42 @@ func TestUnconfiguredCursor(t *testing.T) {
 		mustRoll(t, l, []byte("head"))
 	}
 	mustClose(t, l)
-	l = mustOpen(t, dir, options())
-	c := mustCursor(t, l, "kept")
-	mustRoll(t, l, []byte("head"))
-	c.Save(State{Acked: []Range{{0, l.End()}}})
-	l.trim()
-	if n := l.Stats().Segments; n != 1 {
-		t.Errorf("%d segments, want none held by the removed receiver", n)
+	trimmed := func(names ...string) *Log {
+		l := mustOpen(t, dir, options())
+		for _, name := range names {
+			c := mustCursor(t, l, name)
+			if name != "removed" {
+				c.Save(State{Acked: []Range{{0, l.End() + 1}}})
+			}
+		}
+		mustRoll(t, l, []byte("head"))
+		l.trim()
+		return l
 	}
-	if _, err := os.Stat(filepath.Join(dir, cursorName("removed"))); err != nil {
+	l = trimmed("kept")
+	left := l.Orphans()
+	if n := l.Stats().Segments; n != 4 || len(left) != 1 || left[0].Name != "removed" || left[0].Frames != 8 {
+		t.Errorf("on the same day %d segments are left and the orphans %+v, want 4, and 8 frames (each head is written twice) of the one removed", n, left)
+	}
+	if in := time.Until(left[0].Until); in < 23*time.Hour || in > 24*time.Hour {
+		t.Errorf("they are kept for %v, want a day", in)
+	}
+	mustClose(t, l)
+	l = trimmed("kept", "removed")
+	if left := l.Orphans(); len(left) != 0 {
+		t.Errorf("orphans %+v after the name came back", left)
+	}
+	mustClose(t, l)
+	file, yesterday := filepath.Join(dir, cursorName("removed")), time.Now().Add(-25*time.Hour)
+	if err := os.Chtimes(file, yesterday, yesterday); err != nil {
+		t.Fatal(err)
+	}
+	l = trimmed("kept")
+	if n, left := l.Stats().Segments, l.Orphans(); n != 1 || len(left) != 0 {
+		t.Errorf("a day later %d segments are left, want 1, and the orphans %+v", n, left)
+	}
+	if _, err := os.Stat(file); err != nil {
 		t.Errorf("its cursor file: %v", err)
 	}
+	mustClose(t, l)
 }

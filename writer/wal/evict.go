@@ -171,7 +171,7 @@ func (l *Log) lostFrames(s *segment, c *Cursor) iter.Seq[Frame] {
 	}
 }
 
-// trim deletes the segments that every opened cursor has passed. Before the
+// trim deletes the segments that every opened cursor has passed and no orphan holds. Before the
 // last durable one goes, a newer one is synced: the log's last heads must
 // outlive a power cut, or what vanished meanwhile would never be known.
 func (l *Log) trim() {
@@ -250,10 +250,17 @@ func (l *Log) unneeded(s *segment) bool {
 	return len(l.cursors) > 0 && l.passedLocked(s.first, s.end)
 }
 
-// passedLocked reports whether every opened cursor has the numbers.
+// passedLocked reports whether every opened cursor has the numbers, and no
+// orphan holds them.
 func (l *Log) passedLocked(from, to uint64) bool {
 	for _, c := range l.cursors {
 		if !covers(c.state.Acked, from, to) {
+			return false
+		}
+	}
+	now := time.Now()
+	for _, o := range l.orphans {
+		if o.holds(from, to, now) {
 			return false
 		}
 	}

@@ -45,6 +45,10 @@ func (l *Log) adopt(d listing, lock dirLock) error {
 	}
 	l.segments = append(d.segments, l.segments...)
 	l.other = d.other
+	l.orphans = d.orphans
+	for name := range l.cursors {
+		delete(l.orphans, cursorName(name))
+	}
 	l.next = max(l.next, d.next)
 	l.lock = lock
 	l.stats.Unclean, l.stats.SetAside = lock.Unclean(), d.aside

@@ -62,6 +62,7 @@ type listing struct {
 	other    int64      // bytes of everything else
 	aside    int        // files named like a segment that are not ours to touch
 	next     uint64     // no number from here on was ever used
+	orphans  map[string]orphan
 }
 
 // list looks at every file of the directory. It changes none, but for what a
@@ -71,7 +72,7 @@ func (l *Log) list(now time.Time) (listing, error) {
 	if err != nil {
 		return listing{}, err
 	}
-	d := listing{next: 1}
+	d := listing{next: 1, orphans: make(map[string]orphan)}
 	for _, e := range entries { // in lexical order, which is that of the numbers
 		if first, ok := parseName(e.name); ok && e.regular && l.known(e, first) {
 			d.segments = append(d.segments, l.oldSegment(e, first, now))
@@ -86,7 +87,10 @@ func (l *Log) list(now time.Time) (listing, error) {
 		}
 		d.other += e.size
 		if e.regular && isCursorName(e.name) {
-			d.next = max(d.next, l.cursorEnd(e.name))
+			if s, err := l.readCursor(filepath.Join(l.dir, e.name)); err == nil {
+				d.next = max(d.next, s.state.end())
+				d.orphans[e.name] = orphan{s.name, s.state.Acked, now.Add(orphanKept - age(now, e.modified))}
+			}
 		}
 	}
 	l.findEnds(&d)

@@ -75,8 +75,9 @@ type Log struct {
 	dirDirty  uint64     // files created since the start
 	dirClean  uint64     // of them, those whose directory entry was synced
 	cursors   map[string]*Cursor
-	warned    map[string]bool // what was logged once already
-	changed   chan struct{}   // nil while nobody waits
+	orphans   map[string]orphan // by file name
+	warned    map[string]bool   // what was logged once already
+	changed   chan struct{}     // nil while nobody waits
 	closed    bool
 	stats     Stats
 }

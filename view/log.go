@@ -1,4 +1,4 @@
-package agent
+package view
 
 import (
 	"fmt"
@@ -10,10 +10,10 @@ import (
 // maxHeld is how many messages are held back at most.
 const maxHeld = 100
 
-// heldLog is where the demo's log goes: to another writer, except while a
+// HeldLog is where the agent's messages go: to another writer, except while a
 // view has the screen, which a message would tear. The newest message is for
 // the view to show.
-type heldLog struct {
+type HeldLog struct {
 	to io.Writer
 
 	mu      sync.Mutex
@@ -23,8 +23,11 @@ type heldLog struct {
 	last    string
 }
 
+// NewHeldLog returns one that writes to another writer.
+func NewHeldLog(to io.Writer) *HeldLog { return &HeldLog{to: to} }
+
 // Write takes one message, as log handlers write them.
-func (h *heldLog) Write(p []byte) (int, error) {
+func (h *HeldLog) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.last = strings.TrimSuffix(string(p), "\n")
@@ -40,14 +43,14 @@ func (h *heldLog) Write(p []byte) (int, error) {
 }
 
 // hold begins to keep messages back.
-func (h *heldLog) hold() {
+func (h *HeldLog) hold() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.holding = true
 }
 
 // release writes what was held, and from now on what comes.
-func (h *heldLog) release() {
+func (h *HeldLog) release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.dropped > 0 {
@@ -60,7 +63,7 @@ func (h *heldLog) release() {
 }
 
 // newest is the newest message, "" before the first.
-func (h *heldLog) newest() string {
+func (h *HeldLog) newest() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.last

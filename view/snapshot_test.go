@@ -1,4 +1,4 @@
-package agent
+package view
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ type stage struct {
 }
 
 func newStage(t *testing.T) stage {
-	return stage{&observer{sink: receiver.New(receiver.Options{}), dir: t.TempDir(), address: "here"}, t}
+	return stage{newObserver(Options{Receiver: receiver.New(receiver.Options{}), Dir: t.TempDir(), Address: "here"}), t}
 }
 
 // send sends a sample a line, "name label=value ... number", all of the same second.
@@ -113,7 +114,9 @@ func TestSnapshotOfNothing(t *testing.T) {
 
 func TestSnapshotOfDelivery(t *testing.T) {
 	s := newStage(t)
-	write(t, s.dir+"/segment", strings.Repeat("x", 1000))
+	if err := os.WriteFile(s.dir+"/segment", make([]byte, 1000), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	s.send(100, "up 1\nnodepush_requests_total code=204 0\nnodepush_requests_total code=503 2")
 	s.at(100)
 	s.send(102, "up 1\nnodepush_requests_total code=204 1\nnodepush_requests_total code=503 2")
@@ -191,24 +194,5 @@ node_filesystem_size_bytes device=proc mountpoint=/proc 0`, 100+cpu, 20+3*cpu, c
 	}
 	if names != "/ /nfstimeout /run /run/lock " || got.filesystems[0].used() != 50.0/80 {
 		t.Errorf("file systems %s, of / %v used", names, got.filesystems[0].used())
-	}
-}
-
-func TestHeldLog(t *testing.T) {
-	var out strings.Builder
-	h := &heldLog{to: &out}
-	fmt.Fprintln(h, "before")
-	h.hold()
-	for i := range maxHeld + 5 {
-		fmt.Fprintln(h, "message", i)
-	}
-	if out.String() != "before\n" || h.newest() != fmt.Sprint("message ", maxHeld+4) {
-		t.Errorf("wrote %q, newest %q", out.String(), h.newest())
-	}
-	h.release()
-	fmt.Fprintln(h, "after")
-	lines := strings.Split(out.String(), "\n")
-	if len(lines) != maxHeld+4 || lines[1] != "(5 older messages left out)" || lines[2] != "message 5" || lines[maxHeld+2] != "after" {
-		t.Errorf("%d lines: %q", len(lines), lines)
 	}
 }

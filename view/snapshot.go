@@ -1,4 +1,4 @@
-package agent
+package view
 
 import (
 	"cmp"
@@ -51,15 +51,17 @@ type answer struct {
 // process is the agent itself, with the receiver and the view in it.
 type process struct{ cpu, memory float64 } // CPUs, bytes
 
-// observer turns what the receiver has stored into snapshots. Nothing in them
-// is read from the host, but for the size of the log's directory: that is
-// there to show what is not delivered yet.
+// observer turns what the receiver has stored into snapshots.
 type observer struct {
 	sink         *receiver.Receiver
 	dir, address string
 	counters     counters
 	requests     map[string]float64 // stored counts of answers by code
 	answers      []answer           // oldest first
+}
+
+func newObserver(o Options) *observer {
+	return &observer{sink: o.Receiver, dir: o.Dir, address: o.Address}
 }
 
 // maxAnswers is how many runs of equal answers are kept.

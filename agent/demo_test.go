@@ -1,9 +1,12 @@
 package agent
 
 import (
+	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,7 +17,7 @@ import (
 // frame is a frame with figures that arrived.
 const frame = `(?s)nodepush demo .*delivery +newest \d+\.\ds old +[1-9][\d.]* samples/s.*receiver +[1-9]\d* requests, 0 refused.*cpu +\[.*\] +\d+\.\d%.*mem +\[.*iB.*disk .*network .*filesystem`
 
-var viewSummary = regexp.MustCompile(`(?m)^(\d+) rounds: (\d+) samples collected, (\d+) stored by the receiver in \d+ requests, 0 requests refused`)
+var demoSummary = regexp.MustCompile(`(?m)^(\d+) rounds: (\d+) samples collected, (\d+) stored by the receiver in \d+ requests, 0 requests refused`)
 
 // restored checks that the terminal is as it was and shows the summary.
 func (s *screen) restored() {
@@ -30,7 +33,7 @@ func (s *screen) restored() {
 	if s.alternate || s.hidden || !s.wrap || s.problem != "" {
 		s.t.Errorf("alternate screen %t, cursor hidden %t, wrapping %t, problem: %s", s.alternate, s.hidden, s.wrap, s.problem)
 	}
-	if m := viewSummary.FindStringSubmatch(text); m == nil || m[2] != m[3] || m[2] == "0" {
+	if m := demoSummary.FindStringSubmatch(text); m == nil || m[2] != m[3] || m[2] == "0" {
 		s.t.Errorf("summary %q on\n%s", m, text)
 	}
 	if strings.Contains(text, "delivery") {
@@ -104,18 +107,23 @@ func requestsShown(s *screen) int {
 	return n
 }
 
-// In a shell Ctrl-Z gives the screen back and fg takes it again.
+// In a shell Ctrl-Z gives the screen back and fg takes it again, also below
+// another program, as make is.
 func TestDemoStopsAndContinues(t *testing.T) {
+	t.Run("by itself", func(t *testing.T) { stopAndContinue(t, `"$@" demo`) })
+	t.Run("below another program", func(t *testing.T) { stopAndContinue(t, `/bin/sh -c '"$@" demo; exit $?' below "$@"`) })
+}
+
+func stopAndContinue(t *testing.T, command string) {
 	t.Parallel()
 	s := openScreen(t, 90, 24)
-	c := exec.CommandContext(t.Context(), "/bin/sh", "-mc", `"$0" demo; echo stopped with $?; read answer; fg`, os.Args[0])
+	arguments := []string{"-mc", command + `; echo stopped with $?; read answer; fg`, "sh"}
+	c := exec.CommandContext(t.Context(), "/bin/sh", append(arguments, nodepush(t).Args...)...)
 	s.start(c, beMain+"=1")
 	s.shows(frame)
 	s.master.WriteString("\x1a")
-	s.shows(`stopped with 1`)
-	if s.lent() || !s.echo() {
-		t.Errorf("stopped with screen lent: %t, typing shown: %t", s.lent(), s.echo())
-	}
+	until(t, "all processes of the job to stop", func() bool { return jobStopped(c.Process.Pid) })
+	until(t, "the screen to be given back", func() bool { return !s.lent() && s.echo() })
 	s.master.WriteString("\n")
 	s.shows(frame)
 	s.master.WriteString("q")
@@ -126,6 +134,27 @@ func TestDemoStopsAndContinues(t *testing.T) {
 	if s.taken != 2 {
 		t.Errorf("the screen was taken %d times", s.taken)
 	}
+}
+
+// jobStopped reports whether everything in a session but its leader is stopped
+// (proc_pid_stat(5)).
+func jobStopped(session int) bool {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	stopped := false
+	for _, file := range stats {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it ended
+		}
+		f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		if f[3] == strconv.Itoa(session) && f[2] != f[3] {
+			if f[0] != "T" {
+				return false
+			}
+			stopped = true
+		}
+	}
+	return stopped
 }
 
 // A second Ctrl-C ends the process at once, whatever it waits for, and leaves
@@ -166,7 +195,7 @@ func (s *screen) restoredLines() {
 	s.t.Helper()
 	s.slave.Close()
 	<-s.done
-	if text := s.text(); strings.Contains(s.raw.String(), "\x1b") || !strings.Contains(text, "wire B/sample") || !viewSummary.MatchString(text) {
+	if text := s.text(); strings.Contains(s.raw.String(), "\x1b") || !strings.Contains(text, "wire B/sample") || !demoSummary.MatchString(text) {
 		s.t.Errorf("it wrote %q", s.raw.String())
 	}
 }
@@ -189,4 +218,18 @@ func TestDemoHoldsMessagesBack(t *testing.T) {
 	if text := s.text(); !strings.Contains("\n"+text, "\n"+shown) {
 		t.Errorf("%q is not on the screen:\n%s", shown, text)
 	}
+}
+
+// dirSize is the size of the files below dir. One that vanishes meanwhile counts nothing.
+func dirSize(dir string) (size int64) {
+	filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			size += info.Size()
+		}
+		return nil
+	})
+	return size
 }

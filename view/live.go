@@ -1,7 +1,6 @@
-package agent
+package view
 
 import (
-	"context"
 	"io"
 	"os"
 	"os/signal"
@@ -10,61 +9,63 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// liveView shows on a terminal what a receiver has stored.
-//
-//	receiver ─▶ observer ─▶ snapshot ─▶ draw ─▶ terminal
-//
-// It is used by one goroutine, and another reads keys.
-type liveView struct {
+// live is a view on a terminal.
+type live struct {
 	screen   *terminal
 	observer *observer
-	log      *heldLog
+	messages *HeldLog
 	colour   bool // https://no-color.org
 
 	last          snapshot
 	width, height int // of the newest frame
-	events        chan<- os.Signal
+	events        chan os.Signal
 	tty           *os.File // where keys come from; nil without
-	keys          group
 }
 
-// newLiveView takes the screen and draws the first frame. Signals of the
-// terminal go to events, and q as SIGINT.
-func newLiveView(screen *terminal, o *observer, log *heldLog, events chan<- os.Signal) (*liveView, error) {
-	v := &liveView{screen: screen, observer: o, log: log, colour: os.Getenv("NO_COLOR") == "", events: events}
-	if terminalFile(log.to) != nil {
-		log.hold()
+// newLive takes the screen and draws the first frame.
+func newLive(screen *terminal, o Options) (*live, error) {
+	v := &live{
+		screen: screen, observer: newObserver(o), messages: o.Messages, colour: os.Getenv("NO_COLOR") == "",
+		events: make(chan os.Signal, 8),
 	}
-	signal.Notify(events, unix.SIGWINCH, unix.SIGTSTP, unix.SIGCONT)
+	if terminalFile(o.Messages.to) != nil {
+		o.Messages.hold()
+	}
+	signal.Notify(v.events, unix.SIGWINCH, unix.SIGTSTP, unix.SIGCONT)
 	if err := v.show(); err != nil {
-		return v, err
+		v.close()
+		return nil, err
 	}
 	// A file of its own, for closing it ends a read. Without a controlling
 	// terminal there are no keys, which Ctrl-C and --for make up for.
 	if tty, err := os.Open("/dev/tty"); err == nil {
 		v.tty = tty
-		v.keys.Go("keys", func() { readKeys(tty, func() { v.tell(unix.SIGINT) }) })
 	}
 	return v, nil
 }
 
-// tell sends an event, unless so many wait that it makes no difference.
-func (v *liveView) tell(s os.Signal) {
-	select {
-	case v.events <- s:
-	default:
+// readKeys tells of each q until the view is closed.
+func (v *live) readKeys() {
+	if v.tty == nil {
+		return
 	}
+	readKeys(v.tty, func() {
+		select {
+		case v.events <- unix.SIGINT:
+		default: // so many events wait that it makes no difference
+		}
+	})
 }
 
 // show draws what is stored now.
-func (v *liveView) show() error {
+func (v *live) show() error {
 	v.last = v.observer.snapshot(time.Now())
-	v.last.message = v.log.newest()
+	v.last.message = v.messages.newest()
 	return v.redraw()
 }
 
 // redraw draws the last snapshot in the window as it is now.
-func (v *liveView) redraw() error {
+func (v *live) redraw() error {
 	if err := v.screen.enter(); err != nil {
 		return err
 	}
@@ -80,24 +81,27 @@ func (v *liveView) redraw() error {
 
 // handle obeys what the terminal tells. After a stop the screen is taken again
 // with the next frame, so that it does not matter when exactly SIGSTOP works.
-func (v *liveView) handle(s os.Signal) error {
+func (v *live) handle(s os.Signal) error {
 	if s != unix.SIGTSTP {
 		return v.redraw()
 	}
 	if mayStop() {
+		// The shell may have the terminal already, if it was not this process but
+		// its parent (make) that it waited for. SIGTTOU would stop us in between.
+		signal.Ignore(unix.SIGTTOU)
 		v.screen.leave()
+		signal.Reset(unix.SIGTTOU)
 		return unix.Kill(unix.Getpid(), unix.SIGSTOP)
 	}
 	return nil
 }
 
 // close gives the screen back and writes the messages that came meanwhile.
-func (v *liveView) close() {
+func (v *live) close() {
 	signal.Reset(unix.SIGWINCH, unix.SIGTSTP, unix.SIGCONT)
 	v.screen.leave()
-	v.log.release()
+	v.messages.release()
 	if v.tty != nil {
 		v.tty.Close()
 	}
-	v.keys.join(context.Background())
 }

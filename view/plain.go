@@ -1,18 +1,16 @@
-package agent
+package view
 
 import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
-	"os"
 	"time"
 
 	"nodepush/receiver"
 )
 
-// plainView prints a line each second of what a receiver has stored.
-type plainView struct {
+// plain is a view of lines.
+type plain struct {
 	out   *bufio.Writer
 	sink  *receiver.Receiver
 	dir   string // of the log
@@ -27,19 +25,19 @@ type reading struct {
 	cpu receiver.Sample // process_cpu_seconds_total; zero before the first
 }
 
-// newPlainView prints the head of the table.
-func newPlainView(out io.Writer, sink *receiver.Receiver, dir string, address net.Addr, collectors int) (*plainView, error) {
-	v := &plainView{out: bufio.NewWriter(out), sink: sink, dir: dir, start: time.Now()}
+// newPlain prints the head of the table.
+func newPlain(out io.Writer, o Options) (*plain, error) {
+	v := &plain{out: bufio.NewWriter(out), sink: o.Receiver, dir: o.Dir, start: time.Now()}
 	fmt.Fprintf(v.out, `nodepush demo: %d collectors ─ every second ─▶ log in a temporary directory ─ remote write ─▶ receiver on %s
 Each line is what that receiver has stored. B/sample: bytes of the last second by its samples. CPU, RSS: this process, receiver included.
 
 %5s %7s %7s %10s %14s %13s %7s %9s %7s
-`, collectors, address, "s", "rounds", "series", "samples/s", "wire B/sample", "WAL B/sample", "CPU %", "RSS MiB", "load1")
+`, o.Collectors, o.Address, "s", "rounds", "series", "samples/s", "wire B/sample", "WAL B/sample", "CPU %", "RSS MiB", "load1")
 	return v, v.out.Flush()
 }
 
 // show prints what has come since the last line.
-func (v *plainView) show() error {
+func (v *plain) show() error {
 	now := reading{Stats: v.sink.Stats(), wal: dirSize(v.dir)}
 	now.cpu, _ = v.sink.Latest("process_cpu_seconds_total")
 	samples := samplesIn(now.Stats) - samplesIn(v.last.Stats)
@@ -51,14 +49,9 @@ func (v *plainView) show() error {
 	return v.out.Flush()
 }
 
-// handle has nothing to do: lines care for no window.
-func (v *plainView) handle(os.Signal) error { return nil }
-
-func (v *plainView) close() {}
-
 // cpu is the load of this process between the newest stored sample and the
 // one at the last line.
-func (v *plainView) cpu(now receiver.Sample) string {
+func (v *plain) cpu(now receiver.Sample) string {
 	was := v.last.cpu
 	if was.Time == 0 || now.Time <= was.Time {
 		return "-"
@@ -67,7 +60,7 @@ func (v *plainView) cpu(now receiver.Sample) string {
 }
 
 // value is the stored value of a metric by a unit, "-" before the first.
-func (v *plainView) value(name string, unit float64, digits int) string {
+func (v *plain) value(name string, unit float64, digits int) string {
 	s, ok := v.sink.Latest(name)
 	if !ok {
 		return "-"
