@@ -20,7 +20,8 @@ demo: build ## the main job against an embedded receiver; Ctrl-C ends it
 	./nodepush demo
 
 test: ## everything; the end-to-end tests install Prometheus' Debian packages when they are missing
-	go test -count=1 -timeout 30m ./...
+	go test -count=1 $(PKGS)
+	go test -count=1 -timeout 30m ./e2e # by itself: it looks at rounds that must not be late
 
 test-unit: ## without the end-to-end tests
 	go test $(PKGS)

@@ -53,8 +53,7 @@ var differences = map[string]string{
 // Debian's node_exporter reads before and after `nodepush once`: no family and
 // no series of it may be missing, no type may differ, and each value must lie
 // between the two readings.
-func TestNodeExporterAgrees(t *testing.T) {
-	t.Parallel()
+func TestNodeExporterAgrees(t *testing.T) { // not parallel: other tests mount file systems
 	addr := freePort(t)
 	args := []string{"--web.listen-address=" + addr, "--collector.disable-defaults", "--web.disable-exporter-metrics",
 		// the default excludes of node_exporter 1.12, which nodepush follows, instead of those of 1.5
@@ -129,8 +128,11 @@ func find(values map[string]float64, series string) (float64, bool) {
 func within(name string, got, low, high float64) bool {
 	low, high = min(low, high), max(low, high)
 	slack := max(0.05, math.Abs(high)*0.02)
-	if strings.HasPrefix(name, "node_memory_") {
+	switch {
+	case strings.HasPrefix(name, "node_memory_"):
 		low, high, slack = low/2, high*2, 4<<20
+	case name == "node_disk_io_now": // requests of this moment: up and down between two readings
+		return got >= 0
 	}
 	return got >= low-slack && got <= high+slack
 }
