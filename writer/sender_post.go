@@ -24,7 +24,11 @@ type batch struct {
 func (s *sender) post(ctx context.Context, b *batch) (answer, error) {
 	encoded := false
 	for attempt := 0; ; attempt++ {
-		if s.expire(b) || !encoded {
+		moved, err := s.recheck(ctx, b.n)
+		if err != nil {
+			return answer{}, err
+		}
+		if s.expire(b) || moved || !encoded {
 			s.tally = s.request.encode(s.feed.pending[:b.n], b.p, s.clock.now().UnixMilli())
 			encoded = true
 		}
@@ -101,6 +105,27 @@ func notUnderstood(a answer) answer {
 
 // speak makes requests what the protocol wants them to be.
 func (s *sender) speak() { s.request.speak(s.protocol.current.message(s.Metadata.Send)) }
+
+// recheck looks again at the times of the first n pending collections, which
+// may have come to lie ahead of the clock while a request failed: it waits for
+// those that are near, and reports whether it corrected one that is far.
+func (s *sender) recheck(ctx context.Context, n int) (moved bool, err error) {
+	for _, it := range s.feed.pending[:n] {
+		before := it.time
+		wait, _ := s.clock.lead(it.decoded) // what it cannot decide was decided before
+		for wait > 0 {
+			if s.stopping() {
+				return false, errStopped
+			}
+			if !s.sleep(ctx, wait, nil) {
+				return false, ctx.Err()
+			}
+			wait, _ = s.clock.lead(it.decoded)
+		}
+		moved = moved || it.time != before
+	}
+	return moved, nil
+}
 
 // smallBody is a body that no receiver can mean by a 413.
 const smallBody = 4 << 10

@@ -307,3 +307,44 @@ func TestSenderCorrectsOrDropsTheFarFuture(t *testing.T) {
 		}
 	})
 }
+
+// The clock is stepped back while a request fails: its samples are not sent
+// from the future either.
+func TestSenderCorrectsWhatFailed(t *testing.T) {
+	for _, step := range []time.Duration{5 * time.Minute, time.Hour} {
+		ahead := step // of the clock at the beginning
+		down := true
+		inBubble(t, t.TempDir(), Receiver{MaxBackoff: time.Second}, judgeBy(&down), func(p *pipe, s *sink) {
+			clock := &p.senders[0].clock
+			begin := time.Now()
+			clock.now = func() time.Time { return time.Now().Add(ahead) }
+			c := p.collection(10)
+			c.Time, c.Mono = clock.now().UnixMilli(), clock.mono()
+			p.Append(c, time.Time{})
+			if n := s.arrivals(10 * time.Second); n < 5 {
+				t.Errorf("%d attempts while the receiver is down", n)
+			}
+			ahead = 0
+			s.arrivals(2 * time.Second)
+			failed := s.count()
+			down = false
+			s.arrivals(10 * time.Minute)
+			if s.samples() != 10 {
+				t.Fatalf("%d samples arrived, want 10", s.samples())
+			}
+			_, times := s.request(s.count() - 1)
+			want := begin.UnixMilli()
+			if step < mayWait {
+				want = c.Time // waited for
+			}
+			if len(times) != 1 || times[0] != want {
+				t.Errorf("step of %v: times %v, want %d", step, times, want)
+			}
+			for i := failed; i < s.count(); i++ {
+				if _, times := s.request(i); times[0] > time.Now().UnixMilli() {
+					t.Errorf("a request of the future")
+				}
+			}
+		})
+	}
+}
