@@ -54,6 +54,11 @@ func inBubble(t *testing.T, dir string, r Receiver, judge func(n int, w *prompb.
 
 // inBubbleAs is inBubble with the receiver's own choice of the message.
 func inBubbleAs(t *testing.T, dir string, r Receiver, judge func(n int, w *prompb.WriteRequest) int, f func(p *pipe, s *sink)) {
+	inBubbleAt(t, dir, testClock(), r, judge, f)
+}
+
+// inBubbleAt is inBubbleAs with a clock.
+func inBubbleAt(t *testing.T, dir string, clock clock, r Receiver, judge func(n int, w *prompb.WriteRequest) int, f func(p *pipe, s *sink)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{t: t, stored: make(map[string]map[int64]float64), judge: judge}
 		l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
@@ -61,7 +66,7 @@ func inBubbleAs(t *testing.T, dir string, r Receiver, judge func(n int, w *promp
 		var serving sync.WaitGroup
 		serving.Go(func() { server.Serve(l) })
 		r.Name, r.URL = "r", "http://receiver.example/"
-		p := openPipe(t, dir, testClock(), r)
+		p := openPipe(t, dir, clock, r)
 		p.senders[0].client.dial = l.dial
 		p.time = time.Now().UnixMilli()
 		p.start()
@@ -312,19 +317,20 @@ func TestSenderCorrectsOrDropsTheFarFuture(t *testing.T) {
 // from the future either.
 func TestSenderCorrectsWhatFailed(t *testing.T) {
 	for _, step := range []time.Duration{5 * time.Minute, time.Hour} {
-		ahead := step // of the clock at the beginning
+		var ahead atomic.Int64 // of the clock
+		ahead.Store(int64(step))
+		clock := testClock()
+		clock.now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 		down := true
-		inBubble(t, t.TempDir(), Receiver{MaxBackoff: time.Second}, judgeBy(&down), func(p *pipe, s *sink) {
-			clock := &p.senders[0].clock
+		inBubbleAt(t, t.TempDir(), clock, Receiver{MaxBackoff: time.Second, Message: Message1}, judgeBy(&down), func(p *pipe, s *sink) {
 			begin := time.Now()
-			clock.now = func() time.Time { return time.Now().Add(ahead) }
 			c := p.collection(10)
 			c.Time, c.Mono = clock.now().UnixMilli(), clock.mono()
 			p.Append(c, time.Time{})
 			if n := s.arrivals(10 * time.Second); n < 5 {
 				t.Errorf("%d attempts while the receiver is down", n)
 			}
-			ahead = 0
+			ahead.Store(0)
 			s.arrivals(2 * time.Second)
 			failed := s.count()
 			down = false
