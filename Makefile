@@ -35,7 +35,9 @@ test-e2e:
 lint: ## vet, staticcheck; the import arrows are a test (arch_test.go)
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	go vet ./...
+	go vet -tags vm ./e2e/vm/...
 	go tool staticcheck ./...
+	go tool staticcheck -tags vm ./e2e/vm/...
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@set -e; for pkg in $(PKGS); do \
@@ -85,14 +87,16 @@ image: build ## the container image $(IMAGE), with whatever builder docker has; 
 	env -u GOOS -u GOARCH -u GOARM go run packaging/rootfs.go $(BINARY) > dist/rootfs.tar
 	docker build --tag $(IMAGE) .
 
-# The base of the test VM is kept by the hash of what makes it.
+# The base of the test VM is kept by the hash of what makes it. VMS machines run
+# at a time: each has two processors, which are emulated.
+VMS ?= 1
 VM = .cache/vm/$(shell cat e2e/vm/recipe.sh e2e/vm/base/* | sha256sum | cut -c 1-12)
 
 vm: ## the disk that machines of test-vm begin with, once; installs qemu when it is missing
 	e2e/vm/recipe.sh $(VM)
 
 test-vm: vm ## the package on a Debian with systemd in qemu: power cuts, wrong clocks, full disks
-	NODEPUSH_VM=$(abspath $(VM)) go test -tags vm -count=1 -v -timeout 30m ./e2e/vm
+	NODEPUSH_VM=$(abspath $(VM)) go test -tags vm -count=1 -v -timeout 30m -parallel $(VMS) ./e2e/vm
 
 clean:
-	rm -rf nodepush $(DIST)
+	rm -rf nodepush $(DIST) .cache
