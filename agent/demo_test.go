@@ -3,7 +3,6 @@ package agent
 import (
 	"bytes"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -218,18 +217,4 @@ func TestDemoHoldsMessagesBack(t *testing.T) {
 	if text := s.text(); !strings.Contains("\n"+text, "\n"+shown) {
 		t.Errorf("%q is not on the screen:\n%s", shown, text)
 	}
-}
-
-// dirSize is the size of the files below dir. One that vanishes meanwhile counts nothing.
-func dirSize(dir string) (size int64) {
-	filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil
-		}
-		if info, err := d.Info(); err == nil {
-			size += info.Size()
-		}
-		return nil
-	})
-	return size
 }

@@ -124,7 +124,7 @@ func (m debian) makePackage(version string) (file string) {
 	m.t.Helper()
 	dir := m.t.TempDir()
 	began := time.Now()
-	makeTarget(m.t, nil, "deb", "VERSION="+version, "DIST="+dir, "BINARY="+filepath.Join(dir, "nodepush"))
+	makeTarget(m.t, nil, "deb", "VERSION="+version, "DIST="+dir)
 	found, _ := filepath.Glob(filepath.Join(dir, "*.deb"))
 	if len(found) != 1 {
 		m.t.Fatalf("make deb made %v", found)

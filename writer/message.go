@@ -53,12 +53,11 @@ func (p *protocol) message(help bool) message {
 // Field tags that prometheus.TimeSeries and io.prometheus.write.v2.TimeSeries
 // and their samples have in common, and the numbers of those they may carry.
 const (
-	tagSample      = 2<<3 | 2 // TimeSeries.samples
-	tagValue       = 1<<3 | 1 // Sample.value
-	tagSampleTime  = 2 << 3   // Sample.timestamp
-	histogramTime  = 15       // Histogram.timestamp
-	tagHistTime    = histogramTime << 3
-	maxSampleBytes = 2 + 9 + 2*11 // of a field samples, start_timestamp included
+	tagSample     = 2<<3 | 2 // TimeSeries.samples
+	tagValue      = 1<<3 | 1 // Sample.value
+	tagSampleTime = 2 << 3   // Sample.timestamp
+	histogramTime = 15       // Histogram.timestamp
+	tagHistTime   = histogramTime << 3
 )
 
 // appendZeroless appends a varint field unless it is zero, as proto3 does.

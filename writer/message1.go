@@ -65,7 +65,7 @@ func (m *message1) point(p *point) {
 		m.samples = append(m.samples, tagSample, 0)
 		at := len(m.samples)
 		m.samples = appendFloat(m.samples, p.bits, p.time)
-		m.samples[at-1] = byte(len(m.samples) - at) // less than maxSampleBytes
+		m.samples[at-1] = byte(len(m.samples) - at) // at most 31: a value and two times
 	}
 	if p.ext != nil {
 		for _, e := range p.ext.Exemplars {

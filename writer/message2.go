@@ -143,7 +143,7 @@ func (m *message2) point(start int64, p *point) {
 		at := len(m.points)
 		m.points = appendFloat(m.points, p.bits, p.time)
 		m.points = appendZeroless(m.points, tagSampleStart2, uint64(start))
-		m.points[at-1] = byte(len(m.points) - at) // less than maxSampleBytes
+		m.points[at-1] = byte(len(m.points) - at) // at most 31: a value and two times
 	}
 	if p.ext != nil {
 		for _, e := range p.ext.Exemplars {

@@ -2,6 +2,7 @@ package writer
 
 import (
 	"math"
+	"slices"
 
 	"github.com/golang/snappy"
 	"github.com/klauspost/compress/s2"
@@ -191,22 +192,16 @@ func (r *request) gatherOne(c *decoded, id int) bool {
 // checkedExt returns ext without the exemplars that are no protobuf, or nil if
 // that is true of its histogram.
 func checkedExt(ext *metric.Ext) *metric.Ext {
-	whole := func(b []byte) bool { _, ok := fieldAfter(b, math.MaxInt); return ok }
-	if ext.Histogram != nil && !whole(ext.Histogram) {
+	broken := func(b []byte) bool { _, ok := fieldAfter(b, math.MaxInt); return !ok }
+	switch {
+	case ext.Histogram != nil && broken(ext.Histogram):
 		return nil
+	case !slices.ContainsFunc(ext.Exemplars, broken):
+		return ext
 	}
-	for i, e := range ext.Exemplars {
-		if !whole(e) {
-			good := metric.Ext{Histogram: ext.Histogram, Float: ext.Float, Exemplars: append([][]byte(nil), ext.Exemplars[:i]...)}
-			for _, e := range ext.Exemplars[i:] {
-				if whole(e) {
-					good.Exemplars = append(good.Exemplars, e)
-				}
-			}
-			return &good
-		}
-	}
-	return ext
+	good := *ext
+	good.Exemplars = slices.DeleteFunc(slices.Clone(ext.Exemplars), broken)
+	return &good
 }
 
 // floatBits returns the bits of v; a NaN that was measured must not look like

@@ -59,7 +59,7 @@ func pack() error {
 	}
 	bring = filepath.Join(work, "bring.raw")
 	for _, c := range []*exec.Cmd{
-		exec.Command("make", "-C", "../..", "deb", "VERSION="+version, "DIST="+into, "BINARY="+filepath.Join(work, "nodepush")),
+		exec.Command("make", "-C", "../..", "deb", "VERSION="+version, "DIST="+into),
 		exec.Command("go", "build", "-tags", "vm", "-o", filepath.Join(into, "guest"), "./guest"),
 		exec.Command("mke2fs", "-q", "-t", "ext4", "-d", into, bring, "96M"),
 	} {
